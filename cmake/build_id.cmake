@@ -1,0 +1,12 @@
+# The id that a plug-in must share with the program that loads it (backends/build_id.hpp.in).
+file(GLOB shared_headers CONFIGURE_DEPENDS base/*.hpp protocol/*.hpp backends/*.hpp)
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${shared_headers})
+set(POSTERN_BUILD_ID "${PROJECT_VERSION} ${CMAKE_CXX_COMPILER_ID} ${CMAKE_CXX_COMPILER_VERSION} ${CMAKE_CXX_FLAGS}")
+string(APPEND POSTERN_BUILD_ID " ${CMAKE_BUILD_TYPE} ${POSTERN_SANITIZE}")
+foreach(header IN LISTS shared_headers)
+    file(SHA256 ${header} digest)
+    string(APPEND POSTERN_BUILD_ID " ${digest}")
+endforeach()
+string(SHA256 POSTERN_BUILD_ID "${POSTERN_BUILD_ID}")
+configure_file(${PROJECT_SOURCE_DIR}/backends/build_id.hpp.in ${PROJECT_BINARY_DIR}/backends/build_id.hpp @ONLY)
+configure_file(${PROJECT_SOURCE_DIR}/base/version.hpp.in ${PROJECT_BINARY_DIR}/base/version.hpp @ONLY)
