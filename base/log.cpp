@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "base/log.hpp"
+
+#include "base/posix_error.hpp"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <ctime>
+
+namespace postern {
+
+namespace {
+
+constexpr int facility_auth = 4; // RFC 5424, table 1
+constexpr std::size_t line_bytes_max = 2048;
+
+/// RFC 3164's time, in the C locale; localtime_r opens no file once tzset() has run.
+std::string syslog_time()
+{
+    static constexpr std::array months{"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                       "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    const std::time_t now = std::time(nullptr);
+    std::tm local{};
+    ::localtime_r(&now, &local);
+    const auto two = [](int number, char fill) {
+        return std::string{number < 10 ? fill : static_cast<char>('0' + number / 10),
+                           static_cast<char>('0' + number % 10)};
+    };
+    return std::string{months.at(static_cast<std::size_t>(local.tm_mon))} + ' ' + two(local.tm_mday, ' ') +
+           ' ' + two(local.tm_hour, '0') + ':' + two(local.tm_min, '0') + ':' + two(local.tm_sec, '0');
+}
+
+/// The length of the printable UTF-8 character at the start of `text`; 0 when there is none (RFC 3629).
+std::size_t printable_length(std::string_view text)
+{
+    const auto byte = [text](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+    const unsigned char first = byte(0);
+    if (first < 0x80)
+        return first >= 0x20 && first != 0x7f ? 1 : 0;
+    const std::size_t length = first >= 0xc2 && first <= 0xdf   ? 2
+                               : first >= 0xe0 && first <= 0xef ? 3
+                               : first >= 0xf0 && first <= 0xf4 ? 4
+                                                                : 0;
+    if (length == 0 || text.size() < length)
+        return 0;
+    for (std::size_t i = 1; i < length; ++i)
+        if ((byte(i) & 0xc0U) != 0x80)
+            return 0;
+    const unsigned char second = byte(1);
+    const bool is_control = first == 0xc2 && second < 0xa0;
+    const bool is_overlong = (first == 0xe0 && second < 0xa0) || (first == 0xf0 && second < 0x90);
+    const bool is_surrogate = first == 0xed && second >= 0xa0;
+    const bool is_beyond = first == 0xf4 && second >= 0x90;
+    return is_control || is_overlong || is_surrogate || is_beyond ? 0 : length;
+}
+
+std::string hex_escape(unsigned char byte)
+{
+    static constexpr std::string_view digits = "0123456789abcdef";
+    return {'\\', 'x', digits[byte >> 4U], digits[byte & 15U]};
+}
+
+std::string loss_text(std::uint64_t lines)
+{
+    return std::to_string(lines) + " log lines were dropped";
+}
+
+} // namespace
+
+void DescriptorLog::set_syslog(UniqueFd socket) noexcept
+{
+    syslog_ = std::move(socket);
+    expects_syslog_ = true;
+    has_reported_loss_ = false;
+}
+
+void DescriptorLog::write(LogLevel level, std::string_view text) noexcept
+try {
+    if (level == LogLevel::debug && !style_.with_debug)
+        return;
+    if (stream_.is_open())
+        write_stream(text);
+    if (expects_syslog_)
+        write_syslog(level, text);
+
+} catch (const std::exception&) {
+    ++dropped_by_syslog_; // out of memory: there is nobody left to tell
+}
+
+void DescriptorLog::write_syslog(LogLevel level, std::string_view text)
+{
+    if (dropped_by_syslog_ > 0 && send_syslog(LogLevel::warning, loss_text(dropped_by_syslog_)) == Sent::yes)
+        dropped_by_syslog_ = 0;
+    Sent sent = send_syslog(level, text);
+    if (sent == Sent::lost && !has_reported_loss_ && on_syslog_lost_) {
+        has_reported_loss_ = true;
+        on_syslog_lost_();
+        if (!has_reported_loss_) // a new socket came at once
+            sent = send_syslog(level, text);
+    }
+    if (sent != Sent::yes)
+        ++dropped_by_syslog_;
+}
+
+DescriptorLog::Sent DescriptorLog::send_syslog(LogLevel level, std::string_view text)
+{
+    if (!syslog_.is_open())
+        return Sent::lost;
+    std::string line = '<' + std::to_string(facility_auth * 8 + static_cast<int>(level)) + '>' +
+                       syslog_time() + ' ' + style_.ident + '[' + std::to_string(::getpid()) +
+                       "]: " + style_.text_prefix;
+    line += text.substr(0, line_bytes_max);
+    if (::send(syslog_.get(), line.data(), line.size(), MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+        return Sent::yes;
+    return errno == ECONNREFUSED || errno == ENOTCONN || errno == ECONNRESET || errno == EPIPE ? Sent::lost
+                                                                                               : Sent::full;
+}
+
+void DescriptorLog::write_stream(std::string_view text)
+{
+    if (dropped_by_stream_ > 0 && send_stream(loss_text(dropped_by_stream_)))
+        dropped_by_stream_ = 0;
+    if (!send_stream(text))
+        ++dropped_by_stream_;
+}
+
+bool DescriptorLog::send_stream(std::string_view text)
+{
+    std::string line = style_.ident + '[' + std::to_string(::getpid()) + "] :";
+    line += text.substr(0, line_bytes_max);
+    line += '\n';
+    if (::send(stream_.get(), line.data(), line.size(), MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+        return true;
+    return errno == ENOTSOCK && ::write(stream_.get(), line.data(), line.size()) >= 0;
+}
+
+UniqueFd connect_syslog(const char* path) noexcept
+{
+    UniqueFd socket{::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::strncpy(address.sun_path, path, sizeof address.sun_path - 1);
+    if (socket.is_open() &&
+        ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0)
+        return socket;
+    return {};
+}
+
+UniqueFd open_error_stream()
+{
+    UniqueFd stream{::open("/proc/self/fd/2", O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)};
+    if (!stream.is_open()) // a socket, or a file that may not be opened again
+        stream = UniqueFd{check(::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3), "standard error stream")};
+    return stream;
+}
+
+std::string escape_log_value(std::string_view value, std::size_t bytes_max)
+{
+    std::string escaped;
+    while (!value.empty()) {
+        const std::size_t length = printable_length(value);
+        std::string piece;
+        if (length == 0 || value.front() == ']')
+            piece = hex_escape(static_cast<unsigned char>(value.front()));
+        else if (value.front() == '\\')
+            piece = "\\\\";
+        else
+            piece = value.substr(0, length);
+        if (escaped.size() + piece.size() > bytes_max)
+            return escaped + "...";
+        escaped += piece;
+        value.remove_prefix(std::max<std::size_t>(length, 1));
+    }
+    return escaped;
+}
+
+} // namespace postern

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+#include "base/unique_fd.hpp"
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace postern {
+
+/// The severities that are used, with their numbers in syslog(3).
+enum class LogLevel : std::uint8_t { error = 3, warning = 4, info = 6, debug = 7 };
+
+/// Where lines go that are for the admin. One call is one event and one line.
+///
+/// Text from strangers goes in through escape_log_value(); a password never goes in at all.
+class Log {
+public:
+    virtual ~Log() = default;
+    virtual void write(LogLevel level, std::string_view text) noexcept = 0;
+
+    /// Whether LogLevel::debug is written at all: saves making a line that nobody reads.
+    [[nodiscard]] virtual bool writes_debug() const noexcept { return true; }
+
+    void error(std::string_view text) noexcept { write(LogLevel::error, text); }
+
+    void warning(std::string_view text) noexcept { write(LogLevel::warning, text); }
+
+    void info(std::string_view text) noexcept { write(LogLevel::info, text); }
+
+    void debug(std::string_view text) noexcept { write(LogLevel::debug, text); }
+};
+
+/// How the lines of a process begin.
+struct LogStyle {
+    std::string ident;       ///< the name in front of the process id
+    std::string text_prefix; ///< of every text sent to syslog; saslauthd puts 16 blanks and ": " there
+    bool with_debug = false; ///< whether LogLevel::debug is written
+};
+
+/// A Log on descriptors that somebody with the rights for it has opened: a datagram socket connected to
+/// /dev/log, the standard error stream, or both.
+///
+/// Never blocks: a line that does not fit now is dropped and counted, and the count is reported as soon as
+/// a line fits again. It calls neither syslog(3) nor stdio, which may block or need files.
+class DescriptorLog final : public Log {
+public:
+    explicit DescriptorLog(LogStyle style) : style_{std::move(style)} {}
+
+    /// `socket` is connected to a syslog daemon; an empty one means that there is none now.
+    void set_syslog(UniqueFd socket) noexcept;
+
+    /// `stream` is written without blocking; see open_error_stream().
+    void set_stream(UniqueFd stream) noexcept { stream_ = std::move(stream); }
+
+    /// Called when the syslog daemon has gone away, once until the next set_syslog(); which may be called
+    /// from there, and then the line is not lost.
+    void on_syslog_lost(std::function<void()> callback) { on_syslog_lost_ = std::move(callback); }
+
+    void write(LogLevel level, std::string_view text) noexcept override;
+
+    /// Lines dropped and not yet reported.
+    [[nodiscard]] std::uint64_t dropped() const noexcept { return dropped_by_syslog_ + dropped_by_stream_; }
+
+private:
+    enum class Sent : std::uint8_t { yes, full, lost };
+    void write_syslog(LogLevel level, std::string_view text);
+    Sent send_syslog(LogLevel level, std::string_view text);
+    void write_stream(std::string_view text);
+    bool send_stream(std::string_view text);
+
+    LogStyle style_;
+    UniqueFd syslog_;
+    UniqueFd stream_;
+    std::function<void()> on_syslog_lost_;
+    std::uint64_t dropped_by_syslog_ = 0; ///< since the last report
+    std::uint64_t dropped_by_stream_ = 0; ///< since the last report
+    bool expects_syslog_ = false;         ///< whether set_syslog() was ever called
+    bool has_reported_loss_ = false;
+};
+
+/// A socket connected to the syslog daemon, or an empty descriptor when none listens.
+[[nodiscard]] UniqueFd connect_syslog(const char* path = "/dev/log") noexcept;
+
+/// The standard error stream, opened anew so that making it non-blocking does not change it for the caller's
+/// terminal. A socket cannot be opened anew and is duplicated; writes to it pass MSG_DONTWAIT.
+[[nodiscard]] UniqueFd open_error_stream();
+
+/// `value` as it may stand in a log line: control bytes, invalid UTF-8 and `]` as `\xHH`, `\` doubled, and
+/// cut at `bytes_max` with "..." behind it, so that no user name can forge, break or flood a line.
+[[nodiscard]] std::string escape_log_value(std::string_view value, std::size_t bytes_max = 256);
+
+} // namespace postern
