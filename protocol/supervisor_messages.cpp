@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "protocol/supervisor_messages.hpp"
+
+#include "base/byte_reader.hpp"
+#include "base/byte_writer.hpp"
+
+namespace postern {
+
+namespace {
+
+enum class Type : std::uint8_t {
+    front_ready = 1,
+    start_worker = 2,
+    kill_worker = 3,
+    need_syslog = 4,
+    refused_call = 5,
+    worker_started = 16,
+    worker_ended = 17,
+    syslog_socket = 18,
+    finish = 19,
+};
+
+struct MessageWriter {
+    ByteWriter& writer;
+
+    ByteWriter& type(Type type) const { return writer.u8(static_cast<std::uint8_t>(type)); }
+
+    void operator()(const FrontReady&) const { type(Type::front_ready); }
+
+    void operator()(const StartWorker& start) const
+    {
+        type(Type::start_worker).u16(start.backend).u32(start.worker);
+    }
+
+    void operator()(const KillWorker& kill) const { type(Type::kill_worker).u32(kill.worker); }
+
+    void operator()(const NeedSyslog&) const { type(Type::need_syslog); }
+
+    void operator()(const RefusedCall& call) const { type(Type::refused_call).u32(call.number); }
+
+    void operator()(const WorkerStarted& started) const { type(Type::worker_started).u32(started.worker); }
+
+    void operator()(const WorkerEnded& ended) const { type(Type::worker_ended).u32(ended.worker); }
+
+    void operator()(const SyslogSocket&) const { type(Type::syslog_socket); }
+
+    void operator()(const Finish&) const { type(Type::finish); }
+};
+
+template <typename Message>
+std::string_view write(std::span<char> memory, const Message& message)
+{
+    ByteWriter writer{memory};
+    std::visit(MessageWriter{writer}, message);
+    return writer.written();
+}
+
+std::optional<FrontMessage> parse_start_worker(ByteReader& reader) noexcept
+{
+    const auto backend = reader.u16();
+    const auto worker = reader.u32();
+    if (!backend || !worker)
+        return std::nullopt;
+    return StartWorker{*backend, *worker};
+}
+
+/// A message whose one field is a 32-bit number.
+template <typename Variant, typename Message>
+std::optional<Variant> parse_number(ByteReader& reader) noexcept
+{
+    const auto number = reader.u32();
+    return number ? std::optional<Variant>{Message{*number}} : std::nullopt;
+}
+
+} // namespace
+
+std::string_view write_front_message(std::span<char> memory, const FrontMessage& message)
+{
+    return write(memory, message);
+}
+
+std::string_view write_supervisor_message(std::span<char> memory, const SupervisorMessage& message)
+{
+    return write(memory, message);
+}
+
+std::optional<FrontMessage> parse_front_message(std::string_view bytes) noexcept
+{
+    ByteReader reader{bytes};
+    std::optional<FrontMessage> message;
+    switch (static_cast<Type>(reader.u8().value_or(0))) {
+    case Type::front_ready: message = FrontReady{}; break;
+    case Type::start_worker: message = parse_start_worker(reader); break;
+    case Type::kill_worker: message = parse_number<FrontMessage, KillWorker>(reader); break;
+    case Type::need_syslog: message = NeedSyslog{}; break;
+    case Type::refused_call: message = parse_number<FrontMessage, RefusedCall>(reader); break;
+    case Type::worker_started:
+    case Type::worker_ended:
+    case Type::syslog_socket:
+    case Type::finish: break;
+    }
+    return reader.at_end() ? message : std::nullopt;
+}
+
+std::optional<SupervisorMessage> parse_supervisor_message(std::string_view bytes) noexcept
+{
+    ByteReader reader{bytes};
+    std::optional<SupervisorMessage> message;
+    switch (static_cast<Type>(reader.u8().value_or(0))) {
+    case Type::worker_started: message = parse_number<SupervisorMessage, WorkerStarted>(reader); break;
+    case Type::worker_ended: message = parse_number<SupervisorMessage, WorkerEnded>(reader); break;
+    case Type::syslog_socket: message = SyslogSocket{}; break;
+    case Type::finish: message = Finish{}; break;
+    case Type::front_ready:
+    case Type::start_worker:
+    case Type::kill_worker:
+    case Type::need_syslog:
+    case Type::refused_call: break;
+    }
+    return reader.at_end() ? message : std::nullopt;
+}
+
+} // namespace postern

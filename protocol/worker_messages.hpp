@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+#include "base/secret.hpp"
+#include "protocol/request.hpp"
+#include "protocol/verdict.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+
+/// What a front and a worker say to each other: one message is one datagram of their channel.
+///
+/// Binary and length-prefixed, so that no byte in a user name can end a field (protocol/README.md has the
+/// layout). Both sides parse as if the other were hostile: a worker runs foreign libraries.
+namespace postern {
+
+/// The most bytes of any message on this channel, for fields of `field_bytes_max`.
+[[nodiscard]] constexpr std::size_t worker_message_bytes_max(std::size_t field_bytes_max) noexcept
+{
+    return 64 + 5 * (2 + field_bytes_max) + 2 * 1024;
+}
+
+/// front → worker: a request. `id` comes back with the answer.
+struct Question {
+    std::uint64_t id = 0;
+    std::chrono::milliseconds time_left{}; ///< until nobody waits for the answer any more
+    Request request;
+};
+
+[[nodiscard]] std::string_view write_question(std::span<char> memory, std::uint64_t id,
+                                              std::chrono::milliseconds time_left, const Request& request);
+
+/// Nothing when the bytes are not a question. The password goes into a slot of `arena`.
+[[nodiscard]] std::optional<Question> parse_question(std::string_view bytes, SecretArena& arena);
+
+/// worker → front: loaded, and waiting for its first question.
+struct WorkerReady {};
+
+/// worker → front: what the backend found.
+struct Answer {
+    std::uint64_t id = 0;
+    Decision decision;
+};
+
+/// worker → front: a line for the log, which the worker has no access to.
+struct WorkerLogLine {
+    std::uint8_t level = 0; ///< a LogLevel
+    std::string text;
+};
+
+using WorkerMessage = std::variant<WorkerReady, Answer, WorkerLogLine>;
+
+/// Texts over 1024 bytes are cut.
+[[nodiscard]] std::string_view write_worker_message(std::span<char> memory, const WorkerMessage& message);
+
+/// Nothing when the bytes are not a message of a worker, or name a verdict or a severity that does not exist.
+[[nodiscard]] std::optional<WorkerMessage> parse_worker_message(std::string_view bytes);
+
+} // namespace postern
