@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+#include "base/clock.hpp"
+#include "base/log.hpp"
+#include "daemon/config.hpp"
+#include "daemon/worker_pool.hpp"
+#include "protocol/request.hpp"
+
+#include <functional>
+#include <list>
+#include <random>
+#include <set>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace postern {
+
+/// The life of a login, from a request to its verdict: normalise the name, ask whom the chain says, log, and
+/// let refusals leave at equal distance from their arrival.
+///
+/// Knows neither protocols nor backends. Lives in the front; time comes from a Clock, so that every deadline
+/// can be tested by hand.
+class Authenticator {
+public:
+    struct Settings {
+        RouteConfig route;
+        std::vector<std::string> backends; ///< names, for the log; in the order of the pools
+        std::size_t delayed_max = 1024;
+    };
+
+    using OnVerdict = std::function<void(Verdict)>;
+    using Randomness = std::function<std::uint32_t(std::uint32_t bound)>; ///< a number below `bound`
+
+    Authenticator(const Clock& clock, Log& log, Randomness randomness, std::span<WorkerPool> pools,
+                  Settings settings);
+    Authenticator(const Authenticator&) = delete;
+    Authenticator& operator=(const Authenticator&) = delete;
+
+    /// Decides the request. `on_verdict` is called exactly once, at `deadline` at the latest, and never
+    /// within this call.
+    void authenticate(Request request, TimePoint deadline, bool joins_realm, OnVerdict on_verdict);
+
+    /// Ends what is due. Returns when to call it again.
+    TimePoint tick();
+
+    [[nodiscard]] std::size_t logins() const noexcept { return logins_.size(); }
+
+private:
+    struct Login {
+        Request request;
+        TimePoint arrived;
+        TimePoint deadline;
+        OnVerdict on_verdict;
+        std::vector<Verdict> verdicts{};        ///< of the links asked so far
+        std::vector<std::string> reasons{};     ///< theirs, for the log
+        std::optional<JobId> job{};             ///< while a pool has it
+        Verdict verdict = Verdict::unavailable; ///< once it is concluded
+        TimePoint wakes{};                      ///< its deadline or, once it is refused, the moment to leave
+        std::list<Login>::iterator self{};
+    };
+
+    void ask_next(Login& login);
+    void ask(Login& login, std::size_t link);
+
+    [[nodiscard]] WorkerPool& pool_of(std::size_t link)
+    {
+        return pools_[settings_.route.chain[link].backend];
+    }
+
+    void take(Login& login, Decision decision);
+    void give_up(Login& login);
+    void conclude(Login& login, Verdict verdict);
+    void log(const Login& login);
+    void delay(Login& login);
+    void leave(Login& login);
+    void wake_at(Login& login, TimePoint when);
+
+    struct ByWaking {
+        bool operator()(const Login* a, const Login* b) const noexcept
+        {
+            return a->wakes != b->wakes ? a->wakes < b->wakes : a < b;
+        }
+    };
+
+    struct ByArrival {
+        bool operator()(const Login* a, const Login* b) const noexcept
+        {
+            return a->arrived != b->arrived ? a->arrived < b->arrived : a < b;
+        }
+    };
+
+    const Clock& clock_;
+    Log& log_;
+    Randomness randomness_;
+    std::span<WorkerPool> pools_;
+    Settings settings_;
+    std::list<Login> logins_;
+    std::set<Login*, ByWaking> waking_;   ///< every login
+    std::set<Login*, ByArrival> delayed_; ///< the refused ones
+};
+
+} // namespace postern

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "daemon/background.hpp"
+
+#include "base/posix_error.hpp"
+
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdlib>
+
+namespace postern {
+
+namespace {
+
+/// The daemon either reports, or ends with the status that the caller shall see.
+[[noreturn]] void wait_for_report(int report, pid_t daemon)
+{
+    char ready = 0;
+    if (::read(report, &ready, 1) == 1)
+        ::_exit(EXIT_SUCCESS);
+    int status = 0;
+    ::waitpid(daemon, &status, 0);
+    ::_exit(WIFEXITED(status) && WEXITSTATUS(status) != 0 ? WEXITSTATUS(status) : EXIT_FAILURE);
+}
+
+} // namespace
+
+Background::Background(bool stays_in_foreground)
+{
+    if (stays_in_foreground)
+        return;
+    std::array<int, 2> ends{};
+    check(::pipe2(ends.data(), O_CLOEXEC), "pipe");
+    UniqueFd read_end{ends[0]};
+    report_ = UniqueFd{ends[1]};
+    const pid_t pid = check(::fork(), "fork");
+    if (pid != 0) {
+        report_.reset();
+        wait_for_report(read_end.get(), pid);
+    }
+    check(::setsid(), "setsid");
+}
+
+void Background::report_ready()
+{
+    if (!report_.is_open())
+        return;
+    const UniqueFd null{check(::open("/dev/null", O_RDWR | O_CLOEXEC), "/dev/null")};
+    for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+        check(::dup2(null.get(), stream), "dup2");
+    const char ready = 1;
+    check(::write(report_.get(), &ready, 1), "report");
+    report_.reset();
+}
+
+} // namespace postern

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "daemon/login_log.hpp"
+
+#include <string>
+
+namespace postern {
+
+namespace {
+
+std::string field(std::string_view name, std::string_view value)
+{
+    return " [" + std::string{name} + '=' + escape_log_value(value) + ']';
+}
+
+std::string line(std::string_view begin, const Request& request, std::string_view backend,
+                 std::string_view reason)
+{
+    std::string text{begin};
+    text += field("user", request.user) + field("service", request.service) + field("realm", request.realm);
+    text += field("mech", backend);
+    if (!reason.empty())
+        text += field("reason", reason);
+    if (!request.client_address.empty())
+        text += field("remote", request.client_address);
+    return text;
+}
+
+} // namespace
+
+void log_login(Log& log, const Request& request, Verdict verdict, std::string_view backend,
+               std::string_view reason) noexcept
+try {
+    if (verdict == Verdict::accepted && !log.writes_debug())
+        return;
+    if (reason.empty())
+        reason = "Unknown"; // saslauthd's word where a mechanism gives none
+    if (verdict == Verdict::accepted)
+        log.debug(line("auth success:", request, backend, {}));
+    else if (verdict == Verdict::unavailable)
+        log.warning(line("auth unavailable:", request, backend, reason));
+    else
+        log.info(line("auth failure:", request, backend, reason));
+
+} catch (const std::exception&) {
+    log.error("out of memory: a login was not logged");
+}
+
+} // namespace postern

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+#include "base/log.hpp"
+#include "protocol/request.hpp"
+#include "protocol/verdict.hpp"
+
+#include <string_view>
+
+namespace postern {
+
+/// Writes the one line of a login, in the words of saslauthd, which expressions in the wild match:
+///
+///     auth failure: [user=U] [service=S] [realm=R] [mech=M] [reason=TEXT]
+///
+/// Accepted is "auth success: …" without a reason, at debug. An outage is "auth unavailable: …", a warning:
+/// who counts failures must not count it. The client's address is appended as [remote=A] when it is known.
+void log_login(Log& log, const Request& request, Verdict verdict, std::string_view backend,
+               std::string_view reason) noexcept;
+
+} // namespace postern

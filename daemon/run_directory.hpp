@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+#include "base/unique_fd.hpp"
+
+#include <stdexcept>
+#include <string>
+
+namespace postern {
+
+/// Another daemon serves this run directory already: ours or Cyrus saslauthd.
+class AlreadyRunning : public std::runtime_error {
+public:
+    using std::runtime_error::runtime_error;
+};
+
+/// The directory that a daemon works in, with saslauthd's files: `mux` is the socket, `saslauthd.pid` holds
+/// the process id, and `saslauthd.pid.lock` keeps a second start out while there is no pid file yet, or
+/// none at all in the foreground.
+///
+/// Only the holder of the locks touches what is in it, so a second start never harms the first. Both locks
+/// are record locks, which saslauthd takes too; ours belong to the open file and survive fork(). The files
+/// are removed with the object; the directory stays, it is the admin's.
+class RunDirectory {
+public:
+    /// Makes the directory (0755, one level) when it is missing, enters it and takes the locks.
+    /// Throws AlreadyRunning, or std::system_error.
+    RunDirectory(const std::string& path, bool has_pid_file);
+    RunDirectory(const RunDirectory&) = delete;
+    RunDirectory& operator=(const RunDirectory&) = delete;
+    ~RunDirectory();
+
+    /// Says which process to signal. Does nothing without a pid file.
+    void write_pid(pid_t pid);
+    /// The daemon is up, and its pid file keeps others out from now on.
+    void remove_start_lock() noexcept;
+
+private:
+    UniqueFd start_lock_;
+    UniqueFd pid_file_;
+};
+
+} // namespace postern

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// The common case takes four system calls: accept, read, write, close. libsasl2 sends a request with one
+// writev(2) right after connect(2), so it is nearly always there when the connection is accepted.
+//
+// Closing a UNIX socket with unread bytes resets the connection, and a peer that still writes gets EPIPE
+// before it reads its reply. So a session that knows of more bytes than it took drains: it half-closes and
+// reads to the end, or to the deadline.
+#include "daemon/saslauthd_session.hpp"
+
+#include <sodium.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace postern {
+
+SaslauthdSession::SaslauthdSession(const SessionServices& services, const ListenerConfig& listener,
+                                   UniqueFd socket)
+    : services_{services}
+    , listener_{listener}
+    , socket_{std::move(socket)}
+    , deadline_{services.loop.clock().now() + listener.deadline}
+    , timer_{services.loop, [this] { on_deadline(); }}
+{
+}
+
+void SaslauthdSession::begin(SessionList::iterator self)
+{
+    self_ = self;
+    serve();
+}
+
+void SaslauthdSession::hurry(TimePoint when)
+{
+    deadline_ = std::min(deadline_, when);
+    timer_.schedule(deadline_);
+}
+
+void SaslauthdSession::serve()
+try {
+    if (state_ == State::draining)
+        drain();
+    else
+        read();
+
+} catch (const std::exception& error) {
+    services_.log.error(std::string{"a session was ended: "} + error.what());
+    end();
+}
+
+/// Into its own buffer if it has one already, else into the shared one.
+void SaslauthdSession::read()
+{
+    const bool is_first = received_.buffer().empty();
+    const std::span<char> buffer = is_first ? services_.scratch.buffer() : received_.buffer();
+    const std::size_t had = received_.size();
+    const ssize_t got = ::recv(socket_.get(), buffer.data() + had, buffer.size() - had, 0);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return wait_for_peer();
+    if (got <= 0)
+        return end();
+    const std::size_t size = had + static_cast<std::size_t>(got);
+    take({buffer.data(), size}); // this may be destroyed now
+    if (is_first)
+        sodium_memzero(buffer.data(), size);
+}
+
+void SaslauthdSession::take(std::string_view bytes)
+{
+    const saslauthd::Parsed parsed = saslauthd::parse_request(bytes, listener_.field_bytes_max);
+    if (const auto* fields = std::get_if<saslauthd::Fields>(&parsed))
+        use(*fields);
+    else if (const auto* refused = std::get_if<saslauthd::Refused>(&parsed))
+        refuse(*refused);
+    else
+        keep(bytes);
+}
+
+void SaslauthdSession::use(const saslauthd::Fields& fields)
+{
+    state_ = State::authenticating;
+    drains_ = fields.has_bytes_behind;
+    watch_.reset();
+    timer_.cancel();
+    Request request{std::string{fields.login}, Secret{services_.secrets, fields.password},
+                    std::string{fields.service}, std::string{fields.realm},
+                    std::string{fields.client_address}};
+    received_.clear();
+    services_.authenticator.authenticate(
+        std::move(request), deadline_, listener_.joins_realm,
+        [this](Verdict verdict) { finish(saslauthd::reply(verdict, listener_.when_unavailable), drains_); });
+}
+
+void SaslauthdSession::refuse(const saslauthd::Refused& refused)
+{
+    using Why = saslauthd::Refused::Why;
+    const std::string field{saslauthd::field_name_text(refused.field)};
+    if (refused.why == Why::field_too_long)
+        services_.log.error(field + " exceeded MAX_REQ_LEN: " + std::to_string(listener_.field_bytes_max));
+    else if (refused.why == Why::field_with_nul)
+        services_.log.error(field + " with a NUL byte received");
+    else
+        services_.log.error("NULL " + field + " received");
+    finish(saslauthd::reply(refused), true);
+}
+
+void SaslauthdSession::keep(std::string_view bytes)
+{
+    if (received_.buffer().empty())
+        received_ = Secret{services_.secrets, bytes};
+    else
+        received_.resize(bytes.size());
+    wait_for_peer();
+}
+
+void SaslauthdSession::wait_for_peer()
+{
+    if (watch_)
+        return;
+    watch_.emplace(services_.loop, socket_.get(), EPOLLIN, [this](std::uint32_t) { serve(); });
+    timer_.schedule(deadline_);
+}
+
+/// A reply has at most 27 bytes and the socket's buffer is empty: it is sent whole, or the peer is gone.
+void SaslauthdSession::finish(std::string_view reply_bytes, bool drains)
+{
+    const bool is_sent = ::send(socket_.get(), reply_bytes.data(), reply_bytes.size(),
+                                MSG_DONTWAIT | MSG_NOSIGNAL) == static_cast<ssize_t>(reply_bytes.size());
+    if (!is_sent || !drains || services_.loop.clock().now() >= deadline_)
+        return end();
+    ::shutdown(socket_.get(), SHUT_WR);
+    state_ = State::draining;
+    received_.clear();
+    drain();
+}
+
+void SaslauthdSession::drain()
+{
+    const std::span<char> buffer = services_.scratch.buffer();
+    const ssize_t got = ::recv(socket_.get(), buffer.data(), buffer.size(), 0);
+    if (got > 0)
+        sodium_memzero(buffer.data(), static_cast<std::size_t>(got));
+    if (got > 0 || (got < 0 && (errno == EAGAIN || errno == EINTR)))
+        return wait_for_peer(); // level-triggered: what is left is read in the next turn
+    end();
+}
+
+/// A peer that has begun a request is told that there will be no answer; libsasl2 leaks a descriptor when
+/// it is not.
+void SaslauthdSession::on_deadline()
+{
+    if (state_ == State::reading && !received_.empty())
+        finish(saslauthd::reply(Verdict::unavailable, listener_.when_unavailable), false);
+    else
+        end();
+}
+
+void SaslauthdSession::end()
+{
+    services_.on_end(self_);
+}
+
+} // namespace postern

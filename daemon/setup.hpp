@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+#include "base/log.hpp"
+#include "base/message_socket.hpp"
+#include "daemon/accounts.hpp"
+#include "daemon/config.hpp"
+
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace postern {
+
+/// What a front is told when it starts: its part of the configuration and nothing else. It comes as the
+/// first message on its channel, with the listening sockets in the order of `listeners` and, behind them,
+/// what the log is written to.
+struct FrontSetup {
+    Account account;
+    bool drops_privileges = false; ///< false when the daemon was not started as root
+    LogStyle log_style;
+    bool has_syslog = false; ///< the next descriptor is a socket connected to the syslog daemon
+    bool uses_syslog = false;
+    bool has_stream = false; ///< the last descriptor is the error stream
+    std::uint32_t workers = 0;
+    std::uint32_t queue_max = 0;
+    std::uint32_t delayed_max = 0;
+    std::uint32_t sessions_max = 0;
+    std::vector<ListenerConfig> listeners;
+    std::vector<std::string> backends; ///< names
+    RouteConfig route;
+};
+
+/// What a worker is told when it starts. The plug-in comes with it as a descriptor.
+struct WorkerSetup {
+    Account account;
+    bool drops_privileges = false;
+    std::string backend;
+    std::string type;
+    BackendOptions options;
+    std::uint32_t field_bytes_max = 0;
+};
+
+/// Throws std::length_error when a set-up is too large for a message, which a checked Config never is.
+void send_setup(MessageSocket& channel, const FrontSetup& setup, std::span<const int> descriptors);
+void send_setup(MessageSocket& channel, const WorkerSetup& setup, std::span<const int> descriptors);
+
+/// The first message of a role's life, and the descriptors that came with it. Throws std::runtime_error
+/// when it is anything else: a role is started by a supervisor of the same build, or not at all.
+[[nodiscard]] std::pair<FrontSetup, std::vector<UniqueFd>> receive_front_setup(MessageSocket& channel);
+[[nodiscard]] std::pair<WorkerSetup, std::vector<UniqueFd>> receive_worker_setup(MessageSocket& channel);
+
+} // namespace postern

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "daemon/worker_pool.hpp"
+
+#include <algorithm>
+#include <cassert>
+#include <utility>
+
+namespace postern {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+/// A worker that ends sooner than this after its start, or before it was ready, is likely to do so again.
+constexpr auto pause_after_early_end = 1s;
+
+} // namespace
+
+WorkerPool::WorkerPool(const Clock& clock, WorkerHost& host, Settings settings)
+    : clock_{clock}, host_{host}, settings_{settings}
+{
+}
+
+std::optional<JobId> WorkerPool::check(const Request& request, TimePoint deadline, OnDecision on_decision)
+{
+    if (waiting_.size() >= settings_.queue_max)
+        return std::nullopt;
+    const JobId job = next_job_++;
+    waiting_.emplace(job, Job{&request, deadline, std::move(on_decision)});
+    dispatch();
+    return job;
+}
+
+void WorkerPool::abandon(JobId job)
+{
+    if (waiting_.erase(job) > 0)
+        return;
+    in_work_.erase(job);
+    const auto worker = std::ranges::find_if(workers_, [job](const auto& entry) {
+        return entry.second.state == State::busy && entry.second.job == job;
+    });
+    if (worker != workers_.end())
+        condemn(worker->first);
+}
+
+void WorkerPool::on_ready(WorkerId worker)
+{
+    const auto found = workers_.find(worker);
+    if (found == workers_.end() || found->second.state == State::condemned)
+        return;
+    if (found->second.state != State::starting)
+        return on_nonsense(worker);
+    found->second.state = State::idle;
+    idle_.push_back(worker);
+    has_settled_ = true;
+    has_been_ready_ = true;
+    dispatch();
+}
+
+void WorkerPool::on_answer(WorkerId worker, JobId job, Decision decision)
+{
+    const auto found = workers_.find(worker);
+    if (found == workers_.end() || found->second.state == State::condemned)
+        return; // its answer is too late: what it was asked is decided
+    if (found->second.state != State::busy || found->second.job != job)
+        return on_nonsense(worker);
+    found->second.state = State::idle;
+    idle_.push_back(worker);
+    decide(job, std::move(decision));
+    dispatch();
+}
+
+void WorkerPool::on_nonsense(WorkerId worker)
+{
+    const auto found = workers_.find(worker);
+    if (found == workers_.end() || found->second.state == State::condemned)
+        return;
+    const bool was_busy = found->second.state == State::busy;
+    const JobId job = found->second.job;
+    pause_if_early(found->second);
+    condemn(worker);
+    if (was_busy)
+        decide(job, {Verdict::unavailable, "its worker gave an answer that is none"});
+}
+
+void WorkerPool::on_ended(WorkerId worker)
+{
+    const auto found = workers_.find(worker);
+    if (found == workers_.end())
+        return;
+    const Worker ended = found->second;
+    workers_.erase(found);
+    std::erase(idle_, worker);
+    has_settled_ = true;
+    if (ended.state != State::condemned)
+        pause_if_early(ended);
+    if (ended.state == State::busy)
+        decide(ended.job, {Verdict::unavailable, "its worker ended while it was asked"});
+}
+
+TimePoint WorkerPool::tick()
+{
+    const TimePoint now = clock_.now();
+    if (live_workers() >= settings_.workers)
+        return TimePoint::max();
+    if (now < no_start_before_)
+        return no_start_before_;
+    while (live_workers() < settings_.workers)
+        workers_.emplace(host_.start_worker(settings_.backend), Worker{State::starting, now, 0});
+    return TimePoint::max();
+}
+
+void WorkerPool::dispatch()
+{
+    while (!idle_.empty() && !waiting_.empty()) {
+        const WorkerId worker = idle_.back();
+        idle_.pop_back();
+        auto job = waiting_.extract(waiting_.begin());
+        if (!give(worker, job.key(), job.mapped()))
+            waiting_.insert(std::move(job)); // the worker is gone; its turn is still the first
+        else
+            in_work_.insert(std::move(job));
+    }
+}
+
+bool WorkerPool::give(WorkerId worker, JobId job, const Job& details)
+{
+    Worker& chosen = workers_.at(worker);
+    if (!host_.ask(worker, job, details.deadline - clock_.now(), *details.request)) {
+        condemn(worker);
+        return false;
+    }
+    chosen.state = State::busy;
+    chosen.job = job;
+    return true;
+}
+
+void WorkerPool::condemn(WorkerId worker)
+{
+    workers_.at(worker).state = State::condemned;
+    std::erase(idle_, worker);
+    host_.kill_worker(worker);
+}
+
+void WorkerPool::pause_if_early(const Worker& worker)
+{
+    if (worker.state == State::starting || clock_.now() - worker.started < pause_after_early_end)
+        no_start_before_ = clock_.now() + pause_after_early_end;
+}
+
+void WorkerPool::decide(JobId job, Decision decision)
+{
+    auto decided = in_work_.extract(job);
+    if (!decided.empty())
+        decided.mapped().on_decision(std::move(decision));
+}
+
+std::size_t WorkerPool::live_workers() const noexcept
+{
+    return static_cast<std::size_t>(std::ranges::count_if(
+        workers_, [](const auto& entry) { return entry.second.state != State::condemned; }));
+}
+
+} // namespace postern
