@@ -79,7 +79,7 @@ void Authenticator::conclude(Login& login, Verdict verdict)
     if (is_refusal(verdict))
         delay(login);
     else
-        wake_at(login, TimePoint{}); // leaves in the next tick(), not inside of whoever asked
+        wake_at(login, TimePoint::min()); // leaves in the next tick(), not inside of whoever asked
 }
 
 /// In the name of the last backend that said what the whole came to.
@@ -105,7 +105,7 @@ void Authenticator::delay(Login& login)
     if (delayed_.size() > settings_.delayed_max) {
         Login& first = **delayed_.begin();
         delayed_.erase(delayed_.begin());
-        wake_at(first, TimePoint{});
+        wake_at(first, TimePoint::min());
     }
 }
 

@@ -234,8 +234,7 @@ void read_log(const Given& given, Config& config)
         if (target == "stderr" && !config.stays_in_foreground)
             throw ConfigError{
                 "--log stderr needs -f or -d: in the background there is no terminal to write to"};
-        if (target == "stderr")
-            config.log = LogTarget::stderr_only;
+        config.log = target == "stderr" ? LogTarget::stderr_only : LogTarget::syslog;
     });
 }
 

@@ -110,7 +110,7 @@ private:
     std::map<JobId, Job> waiting_; ///< first come, first served
     std::map<JobId, Job> in_work_;
     JobId next_job_ = 1;
-    TimePoint no_start_before_{};
+    TimePoint no_start_before_ = TimePoint::min();
     bool has_settled_ = false;
     bool has_been_ready_ = false;
 };

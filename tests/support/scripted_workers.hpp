@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+#include "base/secret.hpp"
+#include "daemon/worker_pool.hpp"
+#include "tests/support/manual_clock.hpp"
+
+#include <catch2/catch.hpp>
+#include <deque>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace postern {
+
+/// The world around a pool, in the hands of a test: what the pool asks of processes is written down, and the
+/// test says what they do.
+class ScriptedWorkers final : public WorkerHost {
+public:
+    struct Asked {
+        WorkerId worker;
+        JobId job;
+        Duration time_left;
+        std::string user;
+    };
+
+    WorkerId start_worker(std::size_t) override
+    {
+        started.push_back(next_++);
+        return started.back();
+    }
+    void kill_worker(WorkerId worker) override { killed.push_back(worker); }
+    bool ask(WorkerId worker, JobId job, Duration time_left, const Request& request) override
+    {
+        if (deaf.contains(worker))
+            return false;
+        asked.push_back({worker, job, time_left, request.user});
+        return true;
+    }
+
+    std::vector<WorkerId> started;
+    std::vector<WorkerId> killed;
+    std::deque<Asked> asked;
+    std::set<WorkerId> deaf; ///< gone without the pool knowing yet
+
+private:
+    WorkerId next_ = 1;
+};
+
+/// Passwords for requests that a test makes.
+class Requests {
+public:
+    [[nodiscard]] Request of(const std::string& user, const std::string& password = "secret")
+    {
+        return {user, Secret{secrets_, password}, "smtp", "example.org", ""};
+    }
+    [[nodiscard]] SecretArena& secrets() { return secrets_; }
+
+private:
+    SecretArena secrets_{256, 64};
+};
+
+} // namespace postern
