@@ -108,7 +108,8 @@ void kill_process(const ChildProcess& process) noexcept
 std::string wait_status_text(int status)
 {
     if (WIFSIGNALED(status))
-        return "was killed by signal " + std::to_string(WTERMSIG(status));
+        return "was killed by signal " + std::to_string(WTERMSIG(status)) +
+               (WCOREDUMP(status) ? ", core dumped" : "");
     return "ended with status " + std::to_string(WEXITSTATUS(status));
 }
 

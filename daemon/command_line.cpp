@@ -13,6 +13,7 @@
 #include <boost/algorithm/string/split.hpp>
 #include <boost/program_options.hpp>
 #include <charconv>
+#include <set>
 #include <sstream>
 
 namespace postern {
@@ -134,7 +135,9 @@ public:
         parser.style(style::allow_short | style::allow_dash_for_short | style::short_allow_adjacent |
                      style::short_allow_next | style::allow_sticky | style::allow_long |
                      style::long_allow_adjacent | style::long_allow_next);
-        po::store(parser.run(), map_);
+        po::parsed_options parsed = parser.run();
+        keep_last(parsed.options);
+        po::store(parsed, map_);
     }
 
     [[nodiscard]] bool has_flag(const char* letter) const { return map_[letter].as<bool>(); }
@@ -155,6 +158,18 @@ public:
     }
 
 private:
+    /// A flag may be repeated, and the last one counts: start scripts append theirs to the admin's. Only of
+    /// -a each is kept, so that two can be refused.
+    static void keep_last(std::vector<po::option>& options)
+    {
+        std::set<std::string> seen;
+        std::vector<po::option> kept;
+        for (auto option = options.rbegin(); option != options.rend(); ++option)
+            if (option->string_key == "-a" || seen.insert(option->string_key).second)
+                kept.push_back(*option);
+        options.assign(kept.rbegin(), kept.rend());
+    }
+
     po::variables_map map_;
 };
 

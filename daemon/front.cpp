@@ -25,6 +25,7 @@
 #include <array>
 #include <cstdlib>
 #include <ctime>
+#include <iostream>
 #include <list>
 #include <optional>
 #include <utility>
@@ -286,15 +287,20 @@ int run_front(MessageSocket channel)
 {
     auto [setup, descriptors] = receive_front_setup(channel);
     DescriptorLog log = open_log(setup, descriptors);
+    const bool lets_go_of_stderr = setup.lets_go_of_stderr;
     try {
         ::tzset(); // while its file can be opened
         enter_front_sandbox(setup.account, setup.drops_privileges);
         Front front{std::move(channel), std::move(setup), std::move(descriptors), log};
+        if (lets_go_of_stderr)
+            let_go_of_stderr();
         load_system_call_filter();
         front.run();
         return EXIT_SUCCESS;
     } catch (const std::exception& error) {
         log.error(std::string{"front: "} + error.what());
+        if (lets_go_of_stderr)
+            std::cerr << "front: " << error.what() << '\n';
         return EXIT_FAILURE;
     }
 }

@@ -36,8 +36,10 @@ int run(const std::vector<std::string>& arguments)
 {
     if (is_role(arguments, "front"))
         return run_front(MessageSocket{UniqueFd{channel_fd}});
-    if (is_role(arguments, "worker"))
-        return run_worker(MessageSocket{UniqueFd{channel_fd}});
+    if (is_role(arguments, "worker")) {
+        MessageSocket channel{UniqueFd{channel_fd}};
+        std::exit(run_worker(channel)); // with the channel open: when it closes, the process has ended
+    }
     CommandLine command_line = parse_command_line(arguments);
     if (const auto* text = std::get_if<CommandLineText>(&command_line)) {
         std::cerr << text->text;

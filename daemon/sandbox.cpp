@@ -136,4 +136,9 @@ void enter_worker_sandbox(const Account& account, bool drops_privileges)
     close_memory();
 }
 
+void let_go_of_stderr()
+{
+    check(::dup2(STDIN_FILENO, STDERR_FILENO), "standard error");
+}
+
 } // namespace postern

@@ -21,4 +21,7 @@ void enter_front_sandbox(const Account& account, bool drops_privileges);
 /// no core file. It may read files and open connections: that is what backends do.
 void enter_worker_sandbox(const Account& account, bool drops_privileges);
 
+/// Standard error goes where standard input comes from: /dev/null. For roles in the background.
+void let_go_of_stderr();
+
 } // namespace postern

@@ -143,15 +143,15 @@ template <typename Archive>
 void transfer(Archive& archive, FrontSetup& setup)
 {
     transfer_all(archive, setup.account, setup.drops_privileges, setup.log_style, setup.has_syslog,
-                 setup.uses_syslog, setup.has_stream, setup.workers, setup.queue_max, setup.delayed_max,
-                 setup.sessions_max, setup.listeners, setup.backends, setup.route);
+                 setup.uses_syslog, setup.has_stream, setup.lets_go_of_stderr, setup.workers, setup.queue_max,
+                 setup.delayed_max, setup.sessions_max, setup.listeners, setup.backends, setup.route);
 }
 
 template <typename Archive>
 void transfer(Archive& archive, WorkerSetup& setup)
 {
-    transfer_all(archive, setup.account, setup.drops_privileges, setup.backend, setup.type, setup.options,
-                 setup.field_bytes_max);
+    transfer_all(archive, setup.account, setup.drops_privileges, setup.lets_go_of_stderr, setup.backend,
+                 setup.type, setup.options, setup.field_bytes_max);
 }
 
 template <typename Setup>

@@ -23,6 +23,7 @@ struct FrontSetup {
     bool has_syslog = false; ///< the next descriptor is a socket connected to the syslog daemon
     bool uses_syslog = false;
     bool has_stream = false; ///< the last descriptor is the error stream
+    bool lets_go_of_stderr = false; ///< once it can work: until then the caller sees what goes wrong
     std::uint32_t workers = 0;
     std::uint32_t queue_max = 0;
     std::uint32_t delayed_max = 0;
@@ -36,6 +37,7 @@ struct FrontSetup {
 struct WorkerSetup {
     Account account;
     bool drops_privileges = false;
+    bool lets_go_of_stderr = false;
     std::string backend;
     std::string type;
     BackendOptions options;

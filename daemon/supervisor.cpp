@@ -95,12 +95,17 @@ private:
         ChildProcess process;
         WorkerId id = 0;
         std::size_t backend = 0;
-        bool is_condemned = false;
-        bool is_orphan = false; ///< its front is gone
+        bool is_condemned = false;            ///< killed because the front said so
+        bool is_orphan = false;               ///< its front is gone
+        TimePoint ends_by = TimePoint::max(); ///< killed then: it has no use any more
     };
 
     void start_front();
     void send_front_setup(MessageSocket& channel);
+
+    /// Roles may write to the terminal in the foreground, and while the caller waits for the start.
+    [[nodiscard]] bool shows_stderr() const { return config_.stays_in_foreground || !is_ready_; }
+
     void on_front();
     void take(const FrontMessage& message);
     void tell_front(const SupervisorMessage& message, int descriptor = -1);
@@ -108,7 +113,9 @@ private:
 
     void start_worker(const StartWorker& order);
     [[nodiscard]] ChildProcess start_worker_process(std::size_t backend, MessageSocket& front_end);
+    [[nodiscard]] Worker* find_worker(WorkerId id);
     void kill_worker(WorkerId id);
+    void release_worker(WorkerId id);
     [[nodiscard]] std::size_t live_workers(std::size_t backend) const;
 
     void on_signals();
@@ -117,8 +124,8 @@ private:
     void on_worker_ended(const Worker& worker, int status);
     void connect_front_to_syslog();
 
-    void finish();
-    void kill_orphans();
+    void finish(Duration patience);
+    void kill_overdue();
     void kill_all();
     void fail_start(const std::string& problem);
 
@@ -134,10 +141,10 @@ private:
     EventLoop loop_;
     UniqueFd signals_;
     FdWatch signals_watch_;
-    Timer front_timer_;  ///< kills a front that is of no use any more, or starts the next one
-    Timer orphan_timer_; ///< kills the workers of a front that is gone
-    Timer syslog_timer_; ///< looks for a syslog daemon again
-    Timer end_timer_;    ///< ends a start, or a stop, that takes too long
+    Timer front_timer_;   ///< kills a front that is of no use any more, or starts the next one
+    Timer overdue_timer_; ///< kills workers that should have ended by themselves
+    Timer syslog_timer_;  ///< looks for a syslog daemon again
+    Timer end_timer_;     ///< ends a start, or a stop, that takes too long
     std::optional<Front> front_;
     std::map<pid_t, Worker> workers_;
     bool is_ready_ = false;
@@ -157,7 +164,7 @@ Supervisor::Supervisor(Config config)
     , signals_{open_signal_fd({SIGTERM, SIGINT, SIGHUP, SIGCHLD})}
     , signals_watch_{loop_, signals_.get(), EPOLLIN, [this](std::uint32_t) { on_signals(); }}
     , front_timer_{loop_, [this] { front_ ? kill_process(front_->process) : start_front(); }}
-    , orphan_timer_{loop_, [this] { kill_orphans(); }}
+    , overdue_timer_{loop_, [this] { kill_overdue(); }}
     , syslog_timer_{loop_, [this] { connect_front_to_syslog(); }}
     , end_timer_{loop_,
                  [this] { is_finishing_ ? kill_all() : fail_start("the backends did not become ready"); }}
@@ -186,8 +193,7 @@ void Supervisor::start_front()
     ours.set_non_blocking();
     send_front_setup(ours);
     Front& front = front_.emplace();
-    front.process =
-        start_role(program_.get(), {"posternd", "front"}, theirs.fd(), config_.stays_in_foreground);
+    front.process = start_role(program_.get(), {"posternd", "front"}, theirs.fd(), shows_stderr());
     front.channel = std::move(ours);
     front.started = clock_.now();
     front.watch.emplace(loop_, front.channel.fd(), EPOLLIN, [this](std::uint32_t) { on_front(); });
@@ -216,6 +222,7 @@ void Supervisor::send_front_setup(MessageSocket& channel)
     if (setup.has_syslog)
         descriptors.push_back(syslog.get());
     setup.has_stream = config_.log != LogTarget::syslog;
+    setup.lets_go_of_stderr = !config_.stays_in_foreground;
     const UniqueFd stream = setup.has_stream ? open_error_stream() : UniqueFd{};
     if (setup.has_stream)
         descriptors.push_back(stream.get());
@@ -244,6 +251,8 @@ void Supervisor::take(const FrontMessage& message)
         start_worker(*order);
     else if (const auto* kill = std::get_if<KillWorker>(&message))
         kill_worker(kill->worker);
+    else if (const auto* release = std::get_if<ReleaseWorker>(&message))
+        release_worker(release->worker);
     else if (const auto* call = std::get_if<RefusedCall>(&message))
         log_.error("the front was ended: its filter refused the system call " +
                    system_call_name(call->number));
@@ -296,6 +305,7 @@ ChildProcess Supervisor::start_worker_process(std::size_t backend, MessageSocket
     WorkerSetup setup;
     setup.account = accounts_.worker(*config.type);
     setup.drops_privileges = accounts_.drops_privileges();
+    setup.lets_go_of_stderr = !config_.stays_in_foreground;
     setup.backend = config.name;
     setup.type = config.type->name;
     setup.options = config.options;
@@ -304,25 +314,38 @@ ChildProcess Supervisor::start_worker_process(std::size_t backend, MessageSocket
     const int plugin = plugins_[backend].get();
     send_setup(ours, setup, {&plugin, 1});
     front_end = std::move(ours);
-    return start_role(program_.get(), {"posternd", "worker", config.name}, theirs.fd(),
-                      config_.stays_in_foreground);
+    return start_role(program_.get(), {"posternd", "worker", config.name}, theirs.fd(), shows_stderr());
+}
+
+/// Null when it has ended meanwhile.
+Supervisor::Worker* Supervisor::find_worker(WorkerId id)
+{
+    const auto worker = std::ranges::find_if(
+        workers_, [id](const auto& entry) { return entry.second.id == id && !entry.second.is_orphan; });
+    return worker == workers_.end() ? nullptr : &worker->second;
 }
 
 void Supervisor::kill_worker(WorkerId id)
 {
-    const auto worker = std::ranges::find_if(
-        workers_, [id](const auto& entry) { return entry.second.id == id && !entry.second.is_orphan; });
-    if (worker == workers_.end())
-        return; // it has ended meanwhile
-    worker->second.is_condemned = true;
-    kill_process(worker->second.process);
+    if (Worker* const worker = find_worker(id)) {
+        worker->is_condemned = true;
+        kill_process(worker->process);
+    }
+}
+
+void Supervisor::release_worker(WorkerId id)
+{
+    if (Worker* const worker = find_worker(id)) {
+        worker->ends_by = clock_.now() + grace;
+        kill_overdue();
+    }
 }
 
 std::size_t Supervisor::live_workers(std::size_t backend) const
 {
     return static_cast<std::size_t>(std::ranges::count_if(workers_, [backend](const auto& entry) {
         const Worker& worker = entry.second;
-        return worker.backend == backend && !worker.is_orphan && !worker.is_condemned;
+        return worker.backend == backend && !worker.is_condemned && worker.ends_by == TimePoint::max();
     }));
 }
 
@@ -336,7 +359,7 @@ void Supervisor::on_signals()
         else if (is_finishing_)
             kill_all(); // asked twice: whoever asks has no time
         else
-            finish();
+            finish(longest_deadline(config_) + grace);
     }
 }
 
@@ -361,30 +384,31 @@ void Supervisor::on_front_ended(int status)
     const bool was_early = clock_.now() - front_->started < pause_after_early_end;
     const std::string name = "front " + std::to_string(front_->process.pid);
     front_.reset();
-    for (auto& [pid, worker] : workers_)
+    for (auto& [pid, worker] : workers_) {
         worker.is_orphan = true;
+        worker.ends_by = clock_.now() + longest_deadline(config_) + grace;
+    }
     if (is_finishing_)
         return end_timer_.schedule(clock_.now() + grace);
     log_.error(name + ' ' + wait_status_text(status) + ": another one takes its place");
     if (!is_ready_)
         return fail_start("the front ended before it could serve");
-    orphan_timer_.schedule(clock_.now() + longest_deadline(config_) + grace);
+    kill_overdue();
     front_timer_.schedule(clock_.now() + (was_early ? pause_after_early_end : 0s));
 }
 
 void Supervisor::on_worker_ended(const Worker& worker, int status)
 {
+    if (!worker.is_orphan)
+        tell_front(WorkerEnded{worker.id});
+    if (is_finishing_ || (worker.is_orphan && status == 0))
+        return;
     const std::string& backend = config_.backends[worker.backend].name;
-    if (worker.is_orphan)
-        return;
-    tell_front(WorkerEnded{worker.id});
-    if (is_finishing_)
-        return;
     const std::string name = "worker " + std::to_string(worker.process.pid) + " (" + backend + ") ";
-    if (worker.is_condemned)
+    if (worker.is_condemned && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
         log_.warning(name + "was killed: it was past its deadline, or gave an answer that is none");
     else
-        log_.warning(name + wait_status_text(status) + ": another one takes its place");
+        log_.warning(name + wait_status_text(status));
     if (!is_ready_ && WIFEXITED(status) && WEXITSTATUS(status) == worker_cannot_work)
         fail_start("backend " + backend + " cannot work");
 }
@@ -399,30 +423,35 @@ void Supervisor::connect_front_to_syslog()
 }
 
 /// No new connection is made from here on; the front serves those that are there and ends.
-void Supervisor::finish()
+void Supervisor::finish(Duration patience)
 {
     is_finishing_ = true;
     listeners_.clear();
     front_timer_.cancel();
-    end_timer_.schedule(clock_.now() + longest_deadline(config_) + grace);
+    end_timer_.schedule(clock_.now() + patience);
     tell_front(Finish{});
     reap();
 }
 
+/// The front may still have to log why.
 void Supervisor::fail_start(const std::string& problem)
 {
+    if (is_finishing_)
+        return;
     log_.error("cannot start: " + problem);
     exit_status_ = EXIT_FAILURE;
-    is_finishing_ = true;
-    kill_all();
-    reap();
+    finish(grace);
 }
 
-void Supervisor::kill_orphans()
+void Supervisor::kill_overdue()
 {
+    TimePoint next = TimePoint::max();
     for (auto& [pid, worker] : workers_)
-        if (worker.is_orphan)
+        if (worker.ends_by <= clock_.now())
             kill_process(worker.process);
+        else
+            next = std::min(next, worker.ends_by);
+    overdue_timer_.schedule(next);
 }
 
 void Supervisor::kill_all()

@@ -11,6 +11,7 @@
 
 #include <array>
 #include <cstdlib>
+#include <iostream>
 #include <memory>
 #include <utility>
 
@@ -79,7 +80,7 @@ private:
 
 } // namespace
 
-int run_worker(MessageSocket channel)
+int run_worker(MessageSocket& channel)
 {
     auto [setup, descriptors] = receive_worker_setup(channel);
     const std::string name = setup.backend;
@@ -88,11 +89,14 @@ int run_worker(MessageSocket channel)
         Worker worker{channel, setup};
         worker.load_backend(descriptors.at(0).get(), setup);
         descriptors.clear();
+        if (setup.lets_go_of_stderr)
+            let_go_of_stderr();
         worker.run();
         return EXIT_SUCCESS;
     } catch (const std::exception& error) {
-        static_cast<void>(say(
-            channel, WorkerLogLine{static_cast<std::uint8_t>(LogLevel::error), name + ": " + error.what()}));
+        const std::string problem = name + ": " + error.what();
+        std::cerr << problem << '\n';
+        static_cast<void>(say(channel, WorkerLogLine{static_cast<std::uint8_t>(LogLevel::error), problem}));
         return worker_cannot_work;
     }
 }

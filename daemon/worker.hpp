@@ -13,6 +13,6 @@ inline constexpr int worker_cannot_work = 78;
 /// and may crash, since foreign libraries run here; the front and the supervisor deal with both.
 ///
 /// `channel` leads to the front. Returns the exit status when the front closes it.
-[[nodiscard]] int run_worker(MessageSocket channel);
+[[nodiscard]] int run_worker(MessageSocket& channel);
 
 } // namespace postern

@@ -104,7 +104,7 @@ void Workforce::on_readable(WorkerId id)
     if (incoming.state == MessageSocket::Received::nothing)
         return;
     if (incoming.state == MessageSocket::Received::end) {
-        kill_worker(id); // it may have closed its channel and live on
+        tell_(ReleaseWorker{id}); // it may have closed its channel and live on
         return on_ended(id);
     }
     auto message = incoming.state == MessageSocket::Received::message ? parse_worker_message(incoming.bytes)

@@ -12,8 +12,9 @@ enum class Type : std::uint8_t {
     front_ready = 1,
     start_worker = 2,
     kill_worker = 3,
-    need_syslog = 4,
-    refused_call = 5,
+    release_worker = 4,
+    need_syslog = 5,
+    refused_call = 6,
     worker_started = 16,
     worker_ended = 17,
     syslog_socket = 18,
@@ -33,6 +34,8 @@ struct MessageWriter {
     }
 
     void operator()(const KillWorker& kill) const { type(Type::kill_worker).u32(kill.worker); }
+
+    void operator()(const ReleaseWorker& release) const { type(Type::release_worker).u32(release.worker); }
 
     void operator()(const NeedSyslog&) const { type(Type::need_syslog); }
 
@@ -92,6 +95,7 @@ std::optional<FrontMessage> parse_front_message(std::string_view bytes) noexcept
     case Type::front_ready: message = FrontReady{}; break;
     case Type::start_worker: message = parse_start_worker(reader); break;
     case Type::kill_worker: message = parse_number<FrontMessage, KillWorker>(reader); break;
+    case Type::release_worker: message = parse_number<FrontMessage, ReleaseWorker>(reader); break;
     case Type::need_syslog: message = NeedSyslog{}; break;
     case Type::refused_call: message = parse_number<FrontMessage, RefusedCall>(reader); break;
     case Type::worker_started:
@@ -114,6 +118,7 @@ std::optional<SupervisorMessage> parse_supervisor_message(std::string_view bytes
     case Type::front_ready:
     case Type::start_worker:
     case Type::kill_worker:
+    case Type::release_worker:
     case Type::need_syslog:
     case Type::refused_call: break;
     }

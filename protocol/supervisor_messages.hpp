@@ -31,6 +31,11 @@ struct KillWorker {
     WorkerId worker = 0;
 };
 
+/// front → supervisor: its channel is closed, so it is of no use any more; see that it ends.
+struct ReleaseWorker {
+    WorkerId worker = 0;
+};
+
 /// front → supervisor: the syslog daemon has gone away; answered by SyslogSocket.
 struct NeedSyslog {};
 
@@ -39,7 +44,7 @@ struct RefusedCall {
     std::uint32_t number = 0;
 };
 
-using FrontMessage = std::variant<FrontReady, StartWorker, KillWorker, NeedSyslog, RefusedCall>;
+using FrontMessage = std::variant<FrontReady, StartWorker, KillWorker, ReleaseWorker, NeedSyslog, RefusedCall>;
 
 /// supervisor → front: comes with the front's end of the worker's channel.
 struct WorkerStarted {

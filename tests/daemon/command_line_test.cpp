@@ -73,6 +73,15 @@ TEST_CASE("flags may be attached to their value and to each other, as getopt has
     CHECK(c.listeners.at(0).joins_realm);
 }
 
+TEST_CASE("a flag may be repeated, and the last one counts", "[flags]")
+{
+    const Config c = config("-V -a sasldb -n 3 -m /one -V --deadline 1s -n 7 -m /two --deadline 2s -O x -O y");
+    CHECK(c.workers == 7);
+    CHECK(c.run_directory == "/two");
+    CHECK(c.listeners.at(0).deadline == 2s);
+    CHECK(c.is_verbose);
+}
+
 TEST_CASE("the mechanism may be written in any case", "[flags]")
 {
     CHECK(config("-a SaslDB").backends.at(0).name == "sasldb");
