@@ -15,6 +15,9 @@ namespace postern {
 
 /// Loads what open_plugin() has opened and checks that it is of this build and of type `type`. Never
 /// unloaded. Throws BackendError.
+///
+/// The dynamic loader knows it by the number of its descriptor: a process that loads a second plug-in keeps
+/// the first one's descriptor open.
 [[nodiscard]] const Plugin& load_plugin(int fd, std::string_view type);
 
 /// The name of a type's plug-in below the plug-in directory: "backend_sasldb.so".

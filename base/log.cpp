@@ -154,8 +154,13 @@ UniqueFd connect_syslog(const char* path) noexcept
 
 UniqueFd open_error_stream()
 {
-    UniqueFd stream{::open("/proc/self/fd/2", O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)};
-    if (!stream.is_open()) // a socket, or a file that may not be opened again
+    struct stat status {};
+
+    check(::fstat(STDERR_FILENO, &status), "standard error stream");
+    UniqueFd stream;
+    if (!S_ISREG(status.st_mode) && !S_ISSOCK(status.st_mode))
+        stream = UniqueFd{::open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)};
+    if (!stream.is_open())
         stream = UniqueFd{check(::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3), "standard error stream")};
     return stream;
 }

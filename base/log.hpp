@@ -86,7 +86,8 @@ private:
 [[nodiscard]] UniqueFd connect_syslog(const char* path = "/dev/log") noexcept;
 
 /// The standard error stream, opened anew so that making it non-blocking does not change it for the caller's
-/// terminal. A socket cannot be opened anew and is duplicated; writes to it pass MSG_DONTWAIT.
+/// terminal. Two kinds are only duplicated: a file, where two of us must share one position and nothing
+/// blocks, and a socket, to which writes pass MSG_DONTWAIT. Throws std::system_error when there is none.
 [[nodiscard]] UniqueFd open_error_stream();
 
 /// `value` as it may stand in a log line: control bytes, invalid UTF-8 and `]` as `\xHH`, `\` doubled, and

@@ -33,7 +33,13 @@ void Authenticator::authenticate(Request request, TimePoint deadline, bool joins
     Login& login = logins_.back();
     login.self = std::prev(logins_.end());
     wake_at(login, deadline);
-    ask_next(login);
+    try {
+        ask_next(login);
+    } catch (const std::exception&) { // out of memory: whoever waits for the verdict is about to be ended
+        waking_.erase(&login);
+        logins_.pop_back();
+        throw;
+    }
 }
 
 void Authenticator::ask_next(Login& login)

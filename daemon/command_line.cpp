@@ -8,6 +8,8 @@
 #include "base/spelling.hpp"
 #include "base/version.hpp"
 
+#include <sys/un.h>
+
 #include <algorithm>
 #include <boost/algorithm/string/classification.hpp>
 #include <boost/algorithm/string/split.hpp>
@@ -57,8 +59,8 @@ po::options_description flags_of_saslauthd()
     po::options_description flags{"Flags of saslauthd"};
     // clang-format off
     flags.add_options()
-        (",a", po::value<std::vector<std::string>>()->value_name("LIST"), "whom to ask: one mechanism, or several in order: sasldb,ldap")
-        (",c", po::bool_switch(), "keep successful logins in memory for a while")
+        (",a", po::value<std::vector<std::string>>()->value_name("LIST"), "whom to ask: one mechanism, or several, asked in this order: A,B")
+        (",c", po::bool_switch(), "keep successful logins in memory for a while (not in this version)")
         (",d", po::bool_switch(), "stay in the foreground and say more, also on the terminal")
         (",f", po::bool_switch(), "stay in the foreground")
         (",h", po::bool_switch(), "print this help")
@@ -67,8 +69,8 @@ po::options_description flags_of_saslauthd()
         (",n", po::value<std::string>()->value_name("N"), "workers kept ready for each mechanism (default 5)")
         (",O", po::value<std::vector<std::string>>()->value_name("OPTION"), "option or configuration file of the mechanism")
         (",r", po::bool_switch(), "join login and realm: login@realm")
-        (",s", po::value<std::string>()->value_name("KIB"), "size of the credential cache")
-        (",t", po::value<std::string>()->value_name("SECONDS"), "how long the cache keeps a login")
+        (",s", po::value<std::string>()->value_name("KIB"), "size of the cache (not in this version)")
+        (",t", po::value<std::string>()->value_name("SECONDS"), "how long the cache keeps a login (not in this version)")
         (",V", po::bool_switch(), "say more in the log")
         (",v", po::bool_switch(), "print the version and the mechanisms")
         (",T", po::bool_switch(), "accepted: only saslauthd's man page knows it")
@@ -286,6 +288,9 @@ void read_listener(const Given& given, Config& config)
     });
     ListenerConfig listener;
     listener.socket = config.run_directory + "/mux";
+    if (listener.socket.size() >= sizeof(sockaddr_un::sun_path))
+        throw ConfigError{"-m " + config.run_directory + ": the socket's path " + listener.socket +
+                          " is longer than the 107 bytes that a socket's address can hold"};
     listener.joins_realm = given.has_flag("-r");
     given.with("deadline", [&listener](const std::string& text) {
         listener.deadline = parse_duration("--deadline", text);

@@ -95,7 +95,11 @@ private:
     void listen();
     void accept_from(Listener& listener);
     bool accept_one(Listener& listener);
-    bool end_longest_idle();
+    void end_session(SessionList::iterator session);
+    [[nodiscard]] SessionList::iterator longest_idle();
+    [[nodiscard]] bool make_room();
+    void pause_listening();
+    void resume_listening();
 
     void on_supervisor();
     void take(const SupervisorMessage& message, std::vector<UniqueFd> descriptors);
@@ -122,6 +126,7 @@ private:
     SessionServices services_;
     SessionList sessions_; ///< in the order of their arrival
     bool is_listening_ = false;
+    bool is_paused_ = false;
     bool is_ready_ = false;
     bool is_finishing_ = false;
     bool has_told_of_unlocked_memory_ = false;
@@ -148,7 +153,7 @@ Front::Front(MessageSocket channel, FrontSetup setup, std::vector<UniqueFd> desc
                      workforce_.pools(),
                      {setup_.route, setup_.backends, setup_.delayed_max}}
     , services_{loop_,          log_,     secrets_,
-                authenticator_, scratch_, [this](SessionList::iterator session) { sessions_.erase(session); }}
+                authenticator_, scratch_, [this](SessionList::iterator session) { end_session(session); }}
 {
     supervisor_.set_non_blocking();
     supervisor_watch_.emplace(loop_, supervisor_.fd(), EPOLLIN, [this](std::uint32_t) { on_supervisor(); });
@@ -202,26 +207,61 @@ void Front::accept_from(Listener& listener)
     }
 }
 
+/// False when nobody waits, or nobody can be served now.
 bool Front::accept_one(Listener& listener)
 {
-    if (sessions_.size() >= sessions_max_ && !end_longest_idle())
+    const bool is_full = sessions_.size() >= sessions_max_;
+    const auto idle = is_full ? longest_idle() : sessions_.end();
+    if (is_full && idle == sessions_.end()) {
+        pause_listening();
         return false;
+    }
     UniqueFd socket{::accept4(listener.socket.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)};
     if (!socket.is_open())
-        return (errno == EMFILE || errno == ENFILE) && end_longest_idle();
+        return (errno == EMFILE || errno == ENFILE) && make_room();
+    if (is_full)
+        sessions_.erase(idle);
     sessions_.emplace_back(services_, listener.config, std::move(socket));
     sessions_.back().begin(std::prev(sessions_.end()));
     return true;
 }
 
-/// Makes room for somebody who may have something to say.
-bool Front::end_longest_idle()
+void Front::end_session(SessionList::iterator session)
 {
-    const auto idle = std::ranges::find_if(sessions_, &SaslauthdSession::is_idle);
-    if (idle == sessions_.end())
+    sessions_.erase(session);
+    resume_listening();
+}
+
+/// The first to go when somebody else may have something to say.
+SessionList::iterator Front::longest_idle()
+{
+    return std::ranges::find_if(sessions_, &SaslauthdSession::is_idle);
+}
+
+/// Descriptors have run out before the bound on sessions was reached.
+bool Front::make_room()
+{
+    const auto idle = longest_idle();
+    if (idle == sessions_.end()) {
+        pause_listening();
         return false;
+    }
     sessions_.erase(idle);
     return true;
+}
+
+/// Everybody who is here is being served: the others wait in the backlog until one of them is done.
+void Front::pause_listening()
+{
+    is_paused_ = true;
+    for (Listener& listener : listeners_)
+        listener.watch.reset();
+}
+
+void Front::resume_listening()
+{
+    if (std::exchange(is_paused_, false) && !is_finishing_)
+        listen();
 }
 
 void Front::on_supervisor()

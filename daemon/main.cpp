@@ -8,6 +8,7 @@
 #include "daemon/worker.hpp"
 
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <iostream>
@@ -58,7 +59,8 @@ try {
     return run({argv, argv + argc});
 
 } catch (const AlreadyRunning& error) {
-    std::cerr << "Cannot start saslauthd\n" << error.what() << '\n';
+    const std::string begin = "saslauthd[" + std::to_string(::getpid()) + "] :";
+    std::cerr << begin << "Cannot start saslauthd\n" << begin << error.what() << '\n';
     return exit_already_running;
 
 } catch (const std::exception& error) {

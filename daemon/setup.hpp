@@ -22,7 +22,7 @@ struct FrontSetup {
     LogStyle log_style;
     bool has_syslog = false; ///< the next descriptor is a socket connected to the syslog daemon
     bool uses_syslog = false;
-    bool has_stream = false; ///< the last descriptor is the error stream
+    bool has_stream = false;        ///< the last descriptor is the error stream
     bool lets_go_of_stderr = false; ///< once it can work: until then the caller sees what goes wrong
     std::uint32_t workers = 0;
     std::uint32_t queue_max = 0;

@@ -22,6 +22,7 @@
 #include "protocol/supervisor_messages.hpp"
 
 #include <signal.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -169,7 +170,6 @@ Supervisor::Supervisor(Config config)
     , end_timer_{loop_,
                  [this] { is_finishing_ ? kill_all() : fail_start("the backends did not become ready"); }}
 {
-    ::signal(SIGPIPE, SIG_IGN);
     log_.on_syslog_lost([this] { log_.set_syslog(connect_syslog()); });
     for (const ListenerConfig& listener : config_.listeners)
         listeners_.emplace_back(listener.socket);
@@ -188,15 +188,20 @@ int Supervisor::run()
 }
 
 void Supervisor::start_front()
-{
+try {
     auto [ours, theirs] = make_message_sockets();
     ours.set_non_blocking();
     send_front_setup(ours);
+    ChildProcess process = start_role(program_.get(), {"posternd", "front"}, theirs.fd(), shows_stderr());
     Front& front = front_.emplace();
-    front.process = start_role(program_.get(), {"posternd", "front"}, theirs.fd(), shows_stderr());
+    front.process = std::move(process);
     front.channel = std::move(ours);
     front.started = clock_.now();
     front.watch.emplace(loop_, front.channel.fd(), EPOLLIN, [this](std::uint32_t) { on_front(); });
+
+} catch (const std::system_error& error) { // no process or descriptor to be had now
+    log_.error(std::string{"the front could not be started: "} + error.what());
+    front_timer_.schedule(clock_.now() + pause_after_early_end);
 }
 
 void Supervisor::send_front_setup(MessageSocket& channel)
@@ -286,7 +291,7 @@ void Supervisor::become_ready()
 }
 
 void Supervisor::start_worker(const StartWorker& order)
-{
+try {
     if (is_finishing_ || order.backend >= config_.backends.size() ||
         live_workers(order.backend) >= config_.workers * workers_slack)
         return tell_front(WorkerEnded{order.worker});
@@ -295,6 +300,10 @@ void Supervisor::start_worker(const StartWorker& order)
     const pid_t pid = worker.process.pid;
     workers_.emplace(pid, std::move(worker));
     tell_front(WorkerStarted{order.worker}, front_end.fd());
+
+} catch (const std::system_error& error) { // no process or descriptor to be had now
+    log_.error(std::string{"a worker could not be started: "} + error.what());
+    tell_front(WorkerEnded{order.worker});
 }
 
 /// The set-up goes in before the front gets its end, so a worker's first message is always ours.
@@ -390,7 +399,7 @@ void Supervisor::on_front_ended(int status)
     }
     if (is_finishing_)
         return end_timer_.schedule(clock_.now() + grace);
-    log_.error(name + ' ' + wait_status_text(status) + ": another one takes its place");
+    log_.error(name + ' ' + wait_status_text(status));
     if (!is_ready_)
         return fail_start("the front ended before it could serve");
     kill_overdue();
@@ -466,6 +475,8 @@ void Supervisor::kill_all()
 
 int run_supervisor(Config config)
 {
+    ::signal(SIGPIPE, SIG_IGN);
+    ::syscall(SYS_close_range, STDERR_FILENO + 1, ~0U, 0U); // whatever the caller forgot to close
     return Supervisor{std::move(config)}.run();
 }
 

@@ -25,25 +25,40 @@ constexpr bool is_wanted = false;
 constexpr bool is_wanted = true;
 #endif
 
-// Serving descriptors, telling the time, and what libc needs for memory, abort() and exit(). `mmap` and
-// `mprotect` are allowed below, without PROT_EXEC.
+// Serving descriptors, telling the time, and what libc needs for memory, abort() and exit(). Three more are
+// allowed below: mmap and mprotect without PROT_EXEC, and tgkill on this very process.
 constexpr std::array allowed_calls{
-    SCMP_SYS(accept4),       SCMP_SYS(brk),
-    SCMP_SYS(clock_gettime), SCMP_SYS(close),
-    SCMP_SYS(epoll_ctl),     SCMP_SYS(epoll_wait),
-    SCMP_SYS(exit),          SCMP_SYS(exit_group),
-    SCMP_SYS(fcntl),         SCMP_SYS(futex),
-    SCMP_SYS(getpid),        SCMP_SYS(getrandom),
-    SCMP_SYS(getsockopt),    SCMP_SYS(gettid),
-    SCMP_SYS(madvise),       SCMP_SYS(mlock2),
-    SCMP_SYS(mremap),        SCMP_SYS(munmap),
-    SCMP_SYS(read),          SCMP_SYS(recvfrom),
-    SCMP_SYS(recvmsg),       SCMP_SYS(restart_syscall),
-    SCMP_SYS(rt_sigaction),  SCMP_SYS(rt_sigprocmask),
-    SCMP_SYS(rt_sigreturn),  SCMP_SYS(sendmsg),
-    SCMP_SYS(sendto),        SCMP_SYS(shutdown),
-    SCMP_SYS(tgkill),        SCMP_SYS(timerfd_settime),
-    SCMP_SYS(write),         SCMP_SYS(writev),
+    SCMP_SYS(accept4),
+    SCMP_SYS(brk),
+    SCMP_SYS(clock_gettime),
+    SCMP_SYS(close),
+    SCMP_SYS(epoll_ctl),
+    SCMP_SYS(epoll_wait),
+    SCMP_SYS(exit),
+    SCMP_SYS(exit_group),
+    SCMP_SYS(fcntl),
+    SCMP_SYS(futex),
+    SCMP_SYS(getpid),
+    SCMP_SYS(getrandom),
+    SCMP_SYS(getsockopt),
+    SCMP_SYS(gettid),
+    SCMP_SYS(madvise),
+    SCMP_SYS(mlock2),
+    SCMP_SYS(mremap),
+    SCMP_SYS(munmap),
+    SCMP_SYS(read),
+    SCMP_SYS(recvfrom),
+    SCMP_SYS(recvmsg),
+    SCMP_SYS(restart_syscall),
+    SCMP_SYS(rt_sigaction),
+    SCMP_SYS(rt_sigprocmask),
+    SCMP_SYS(rt_sigreturn),
+    SCMP_SYS(sendmsg),
+    SCMP_SYS(sendto),
+    SCMP_SYS(shutdown),
+    SCMP_SYS(timerfd_settime),
+    SCMP_SYS(write),
+    SCMP_SYS(writev),
 };
 
 /// Only what is safe in a signal handler: the message is made by hand and written.
@@ -87,6 +102,8 @@ void load_system_call_filter()
     for (const int call : {SCMP_SYS(mmap), SCMP_SYS(mprotect)})
         must(seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, call, 1,
                               SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)));
+    const auto self = static_cast<scmp_datum_t>(::getpid());
+    must(seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, SCMP_A0(SCMP_CMP_EQ, self)));
     must(seccomp_load(filter.get()));
 }
 

@@ -101,11 +101,13 @@ void WorkerPool::on_ended(WorkerId worker)
 TimePoint WorkerPool::tick()
 {
     const TimePoint now = clock_.now();
-    if (live_workers() >= settings_.workers)
+    const std::size_t wanted =
+        has_been_ready_ ? settings_.workers : 1; // one is enough to find that none can work
+    if (live_workers() >= wanted)
         return TimePoint::max();
     if (now < no_start_before_)
         return no_start_before_;
-    while (live_workers() < settings_.workers)
+    while (live_workers() < wanted)
         workers_.emplace(host_.start_worker(settings_.backend), Worker{State::starting, now, 0});
     return TimePoint::max();
 }

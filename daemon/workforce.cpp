@@ -8,19 +8,6 @@
 
 namespace postern {
 
-namespace {
-
-LogLevel known_level(std::uint8_t level)
-{
-    if (level <= static_cast<std::uint8_t>(LogLevel::error))
-        return LogLevel::error;
-    if (level <= static_cast<std::uint8_t>(LogLevel::warning))
-        return LogLevel::warning;
-    return level <= static_cast<std::uint8_t>(LogLevel::info) ? LogLevel::info : LogLevel::debug;
-}
-
-} // namespace
-
 Workforce::Workforce(EventLoop& loop, Log& log, SecretArena& secrets, Tell tell, Settings settings)
     : loop_{loop}, log_{log}, tell_{std::move(tell)}, buffer_{secrets, {}}
 {
@@ -121,7 +108,7 @@ void Workforce::take(WorkerId id, WorkerMessage message)
     if (auto* answer = std::get_if<Answer>(&message))
         pool.on_answer(id, answer->id, std::move(answer->decision));
     else if (const auto* line = std::get_if<WorkerLogLine>(&message))
-        log_.write(known_level(line->level), escape_log_value(line->text, 1024));
+        log_.write(static_cast<LogLevel>(line->level), escape_log_value(line->text, 1024));
     else
         pool.on_ready(id);
 }

@@ -44,7 +44,8 @@ struct RefusedCall {
     std::uint32_t number = 0;
 };
 
-using FrontMessage = std::variant<FrontReady, StartWorker, KillWorker, ReleaseWorker, NeedSyslog, RefusedCall>;
+using FrontMessage =
+    std::variant<FrontReady, StartWorker, KillWorker, ReleaseWorker, NeedSyslog, RefusedCall>;
 
 /// supervisor → front: comes with the front's end of the worker's channel.
 struct WorkerStarted {

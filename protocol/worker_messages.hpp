@@ -19,10 +19,11 @@
 /// layout). Both sides parse as if the other were hostile: a worker runs foreign libraries.
 namespace postern {
 
-/// The most bytes of any message on this channel, for fields of `field_bytes_max`.
+/// The most bytes of any message on this channel, for fields of `field_bytes_max`. A question has five
+/// fields, and a user that -r has made of two; a worker's texts are cut.
 [[nodiscard]] constexpr std::size_t worker_message_bytes_max(std::size_t field_bytes_max) noexcept
 {
-    return 64 + 5 * (2 + field_bytes_max) + 2 * 1024;
+    return 64 + 6 * (2 + field_bytes_max) + 1024;
 }
 
 /// front → worker: a request. `id` comes back with the answer.
@@ -35,7 +36,8 @@ struct Question {
 [[nodiscard]] std::string_view write_question(std::span<char> memory, std::uint64_t id,
                                               std::chrono::milliseconds time_left, const Request& request);
 
-/// Nothing when the bytes are not a question. The password goes into a slot of `arena`.
+/// Nothing when the bytes are not a question. The password goes into a slot of `arena`; throws
+/// std::bad_alloc when none is free.
 [[nodiscard]] std::optional<Question> parse_question(std::string_view bytes, SecretArena& arena);
 
 /// worker → front: loaded, and waiting for its first question.

@@ -1,0 +1,23 @@
+# Dependencies run one way: base <- protocol <- backends <- daemon, and tools beside the daemon. Every build
+# runs this (cmake -P), and an #include that runs upward ends it.
+set(may_include_base "base")
+set(may_include_protocol "base|protocol")
+set(may_include_backends "base|protocol|backends")
+set(may_include_daemon "base|protocol|backends/[a-z_]+[.]hpp|daemon")
+set(may_include_tools "base|protocol|backends/stores|daemon/config[.]hpp|tools")
+
+set(problems "")
+foreach(folder base protocol backends daemon tools)
+    file(GLOB_RECURSE sources RELATIVE ${SOURCE_DIR} ${SOURCE_DIR}/${folder}/*.cpp ${SOURCE_DIR}/${folder}/*.hpp)
+    foreach(source IN LISTS sources)
+        file(STRINGS ${SOURCE_DIR}/${source} includes REGEX "^#include \"")
+        foreach(include IN LISTS includes)
+            if(NOT include MATCHES "^#include \"(${may_include_${folder}})")
+                string(APPEND problems "\n  ${source}: ${include}")
+            endif()
+        endforeach()
+    endforeach()
+endforeach()
+if(problems)
+    message(FATAL_ERROR "These includes run upward through the layers:${problems}")
+endif()
