@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// The plug-in of type fault: does on order what a broken backend does. Exists only in builds with
+// POSTERN_TESTING. The user's name is the order:
+//
+//     unknown      unknown_user                  crash    dies by SIGSEGV
+//     barred       barred                        abort    dies by SIGABRT
+//     unavailable  throws BackendError           exit     _exit(0), as a PAM module might
+//     throw        throws std::runtime_error     stop     stops itself (SIGSTOP), then as anybody
+//     lie          a verdict that does not exist sleep    sleeps for ever
+//     slow         sleeps as many milliseconds as the realm says, then as anybody
+//     garbage      writes bytes that are no message to the worker's channel, then sleeps for ever
+//     wrongid      answers "accepted" to a question that nobody asked, then sleeps for ever
+//     fork         leaves a child with the worker's channel for 30 s, and dies by SIGSEGV
+//     anybody else accepted with the password `good`, else rejected
+#include "backends/backend.hpp"
+#include "backends/build_id.hpp"
+#include "protocol/worker_messages.hpp"
+
+#include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstdlib>
+#include <thread>
+
+namespace postern {
+
+namespace {
+
+constexpr int channel = 3; // of every worker, to its front
+
+Decision judge(const Request& request)
+{
+    if (!request.user.empty() && request.password.view() == "good")
+        return {Verdict::accepted, ""};
+    return {Verdict::rejected, "wrong password"};
+}
+
+[[noreturn]] void sleep_for_ever()
+{
+    while (true)
+        ::pause();
+}
+
+/// As the kernel would, whatever handler a sanitizer has put in the way.
+[[noreturn]] void die_by(int signal)
+{
+    ::signal(signal, SIG_DFL);
+    ::raise(signal);
+    std::abort();
+}
+
+[[noreturn]] Decision send_and_sleep(std::string_view bytes)
+{
+    static_cast<void>(::send(channel, bytes.data(), bytes.size(), MSG_NOSIGNAL));
+    sleep_for_ever();
+}
+
+Decision unknown(const Request&)
+{
+    return {Verdict::unknown_user, "unknown user"};
+}
+
+Decision barred(const Request&)
+{
+    return {Verdict::barred, "account expired"};
+}
+
+Decision unavailable(const Request&)
+{
+    throw BackendError{"the source is down, as ordered"};
+}
+
+Decision throw_anything(const Request&)
+{
+    throw std::runtime_error{"thrown as ordered"};
+}
+
+Decision lie(const Request&)
+{
+    return {static_cast<Verdict>(99), "a verdict that does not exist"};
+}
+
+Decision crash(const Request&)
+{
+    die_by(SIGSEGV);
+}
+
+Decision abort(const Request&)
+{
+    die_by(SIGABRT);
+}
+
+Decision exit(const Request&)
+{
+    ::_exit(0);
+}
+
+Decision stop(const Request& request)
+{
+    ::raise(SIGSTOP);
+    return judge(request);
+}
+
+Decision sleep(const Request&)
+{
+    sleep_for_ever();
+}
+
+Decision slow(const Request& request)
+{
+    int milliseconds = 0;
+    std::from_chars(request.realm.data(), request.realm.data() + request.realm.size(), milliseconds);
+    std::this_thread::sleep_for(std::chrono::milliseconds{milliseconds});
+    return judge(request);
+}
+
+Decision garbage(const Request&)
+{
+    send_and_sleep("\xff\x00\x80 this is no message");
+}
+
+Decision wrongid(const Request&)
+{
+    std::array<char, 64> memory{};
+    send_and_sleep(write_worker_message(memory, Answer{UINT64_MAX, {Verdict::accepted, ""}}));
+}
+
+Decision fork(const Request&)
+{
+    if (::fork() == 0) {
+        ::sleep(30);
+        ::_exit(0);
+    }
+    die_by(SIGSEGV);
+}
+
+struct Order {
+    std::string_view user;
+    Decision (*carry_out)(const Request& request);
+};
+
+constexpr std::array orders{
+    Order{"unknown", unknown},
+    Order{"barred", barred},
+    Order{"unavailable", unavailable},
+    Order{"lie", lie},
+    Order{"throw", throw_anything},
+    Order{"crash", crash},
+    Order{"abort", abort},
+    Order{"exit", exit},
+    Order{"stop", stop},
+    Order{"sleep", sleep},
+    Order{"slow", slow},
+    Order{"garbage", garbage},
+    Order{"fork", fork},
+    Order{"wrongid", wrongid},
+};
+
+class Fault final : public Backend {
+public:
+    [[nodiscard]] Decision check(const Request& request) override
+    {
+        const auto* const order = std::ranges::find(orders, request.user, &Order::user);
+        return order == orders.end() ? judge(request) : order->carry_out(request);
+    }
+};
+
+std::unique_ptr<Backend> make_fault(const BackendContext&)
+{
+    return std::make_unique<Fault>();
+}
+
+} // namespace
+
+extern "C" {
+[[gnu::visibility("default")]] extern const Plugin postern_plugin;
+const Plugin postern_plugin{build_id, "fault", make_fault};
+}
+
+} // namespace postern
