@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "tools/subcommands.hpp"
+
+#include "tools/passwd.hpp"
+#include "tools/test.hpp"
+
+#include <algorithm>
+#include <array>
+#include <string>
+
+namespace postern {
+
+namespace {
+
+constexpr std::array table{
+    Subcommand{"test", "try a login over a saslauthd socket", run_test},
+    Subcommand{"passwd", "give a user of a sasldb a password", run_passwd},
+};
+
+} // namespace
+
+int Subcommand::help() const
+{
+    std::string flag = "--help";
+    std::array arguments{flag.data()};
+    return run(arguments);
+}
+
+std::span<const Subcommand> subcommands() noexcept
+{
+    return table;
+}
+
+const Subcommand* find_subcommand(std::string_view name) noexcept
+{
+    const auto* const found = std::ranges::find(table, name, &Subcommand::name);
+    return found == table.end() ? nullptr : found;
+}
+
+} // namespace postern
