@@ -87,7 +87,7 @@ TEST_CASE("the mechanism may be written in any case", "[flags]")
     CHECK(config("-a SaslDB").backends.at(0).name == "sasldb");
 }
 
-TEST_CASE("-d says more and -f does not; both stay and write to the terminal too", "[flags]")
+TEST_CASE("the flag -d says more and -f does not; both stay and write to the terminal too", "[flags]")
 {
     CHECK(config("-a sasldb -d").is_verbose);
     CHECK_FALSE(config("-a sasldb -f").is_verbose);
@@ -155,6 +155,7 @@ TEST_CASE("what makes no sense is refused, and the complaint says what was expec
         {"-a LDAP", "not available in this version"},
         {"-a httpform", "not offered"},
         {"-a sasldb -m run", "-m requires an absolute pathname"},
+        {"-a sasldb -m /" + std::string(103, 'x'), "longer than the 107 bytes"},
         {"-a sasldb -n -1", "-n -1: a number from 0 to 512 was expected"},
         {"-a sasldb -n abc", "a number from 0 to 512"},
         {"-a sasldb -n 5x", "a number from 0 to 512"},
@@ -184,7 +185,7 @@ TEST_CASE("numbers are checked before the mechanism is looked at, as saslauthd d
     CHECK_THAT(complaint("-a nonsense -n -1"), Catch::StartsWith("-n -1"));
 }
 
-TEST_CASE("-v and -h say something and start nothing, whatever else is given", "[flags]")
+TEST_CASE("the flags -v and -h say something and start nothing, whatever else is given", "[flags]")
 {
     CHECK_THAT(text("-v"), Catch::StartsWith("postern ") && Catch::Contains("authentication mechanisms: sasldb"));
     CHECK_THAT(text("-h -n -1"), Catch::Contains("--sasldb-path FILE") && Catch::Contains("/etc/sasldb2"));

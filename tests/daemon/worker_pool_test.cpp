@@ -22,6 +22,7 @@ struct PoolOfTwo {
     void both_ready()
     {
         pool.on_ready(1);
+        pool.tick();
         pool.on_ready(2);
     }
 
@@ -45,12 +46,32 @@ struct PoolOfTwo {
 
 } // namespace
 
-TEST_CASE("a pool starts as many workers as it shall keep, before anybody asks", "[pool]")
+TEST_CASE("a pool starts its first worker before anybody asks, and the others once that one can work", "[pool]")
 {
-    PoolOfTwo p;
-    CHECK(p.workers.started == std::vector<WorkerId>{1, 2});
-    CHECK(p.pool.tick() == TimePoint::max());
-    CHECK(p.workers.started.size() == 2);
+    ManualClock clock;
+    ScriptedWorkers workers;
+    WorkerPool pool{clock, workers, {.backend = 0, .workers = 3, .queue_max = 3}};
+    pool.tick();
+    pool.tick();
+    CHECK(workers.started == std::vector<WorkerId>{1});
+    pool.on_ready(1);
+    CHECK(pool.tick() == TimePoint::max());
+    CHECK(workers.started == std::vector<WorkerId>{1, 2, 3});
+}
+
+TEST_CASE("a pool whose first worker cannot work tries one at a time", "[pool]")
+{
+    ManualClock clock;
+    ScriptedWorkers workers;
+    WorkerPool pool{clock, workers, {.backend = 0, .workers = 3, .queue_max = 3}};
+    pool.tick();
+    pool.on_ended(1);
+    CHECK(pool.has_settled());
+    CHECK_FALSE(pool.has_been_ready());
+    CHECK(pool.tick() == clock.now() + 1s);
+    clock.advance(1s);
+    pool.tick();
+    CHECK(workers.started == std::vector<WorkerId>{1, 2});
 }
 
 TEST_CASE("a request waits for a worker to become ready, and is asked then", "[pool]")
@@ -228,18 +249,6 @@ TEST_CASE("where workers keep dying, the next one comes after a pause of a secon
     p.clock.advance(1ms);
     p.pool.tick();
     CHECK(p.workers.started.size() == 3);
-}
-
-TEST_CASE("a worker that could not be started is tried again after the pause", "[pool]")
-{
-    PoolOfTwo p;
-    p.pool.on_ended(1);
-    p.pool.on_ended(2);
-    CHECK(p.pool.has_settled());
-    CHECK_FALSE(p.pool.has_been_ready());
-    p.clock.advance(1s);
-    p.pool.tick();
-    CHECK(p.workers.started.size() == 4);
 }
 
 TEST_CASE("what is said of a worker that is gone changes nothing", "[pool]")

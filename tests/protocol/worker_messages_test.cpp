@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "base/log.hpp"
+#include "protocol/worker_messages.hpp"
+
+#include <catch2/catch.hpp>
+#include <new>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace postern {
+
+namespace {
+
+using namespace std::chrono_literals;
+using namespace std::string_literals;
+using namespace std::string_view_literals;
+
+constexpr std::size_t slot_bytes = 64;
+
+/// One end of the channel: memory for messages, and for the passwords in them.
+struct Desk {
+    SecretArena arena{slot_bytes, 4};
+    std::string memory = std::string(worker_message_bytes_max(slot_bytes), '\0');
+
+    Request request(std::string user, std::string_view password)
+    {
+        return {std::move(user), Secret{arena, password}, "imap", "example.org", "192.0.2.7;4711"};
+    }
+
+    std::string question(const Request& request)
+    {
+        return std::string{write_question(memory, 7, 1500ms, request)};
+    }
+
+    std::string message(const WorkerMessage& message)
+    {
+        return std::string{write_worker_message(memory, message)};
+    }
+};
+
+bool are_equal(const Request& one, const Request& other)
+{
+    return one.user == other.user && one.password.equals(other.password) && one.service == other.service &&
+           one.realm == other.realm && one.client_address == other.client_address;
+}
+
+/// Every message that differs from `wire` in one byte.
+std::vector<std::string> with_one_byte_changed(const std::string& wire)
+{
+    std::vector<std::string> changed;
+    for (std::size_t i = 0; i < wire.size(); ++i)
+        for (int difference = 1; difference < 256; ++difference) {
+            changed.push_back(wire);
+            changed.back()[i] = static_cast<char>(changed.back()[i] ^ difference);
+        }
+    return changed;
+}
+
+/// Whether the front may act on `message`: an answer in it names a verdict, a line a severity.
+bool is_sound(const WorkerMessage& message)
+{
+    if (const auto* const answer = std::get_if<Answer>(&message))
+        return verdict_text(answer->decision.verdict) != "invalid";
+    if (const auto* const line = std::get_if<WorkerLogLine>(&message))
+        return line->level == 3 || line->level == 4 || line->level == 6 || line->level == 7;
+    return true;
+}
+
+std::vector<std::string> every_worker_message(Desk& desk)
+{
+    return {desk.message(WorkerReady{}), desk.message(Answer{7, {Verdict::rejected, "wrong password"}}),
+            desk.message(WorkerLogLine{static_cast<std::uint8_t>(LogLevel::warning), "no such file"})};
+}
+
+} // namespace
+
+TEST_CASE("a question arrives as it was asked", "[worker_messages]")
+{
+    Desk desk;
+    const Request request = desk.request("alice", "s3cret");
+    const auto question = parse_question(desk.question(request), desk.arena);
+    REQUIRE(question);
+    CHECK(question->id == 7);
+    CHECK(question->time_left == 1500ms);
+    CHECK(are_equal(question->request, request));
+}
+
+TEST_CASE("no byte in a field can end it or begin another", "[worker_messages]")
+{
+    const auto text = GENERATE(""s, "a\tb"s, "a\nb"s, "user=root\tverdict=accepted"s, "\0\1\2"s,
+                               "\xff\xfe\xc0\x80"s, "\0\5alice"s);
+    Desk desk;
+    const Request request{text, Secret{desk.arena, text}, text, text, text};
+    const auto question = parse_question(desk.question(request), desk.arena);
+    REQUIRE(question);
+    CHECK(are_equal(question->request, request));
+}
+
+TEST_CASE("the time left is never less than nothing and never wraps", "[worker_messages]")
+{
+    const auto [left, told] = GENERATE(table<std::chrono::milliseconds, std::chrono::milliseconds>({
+        {-1ms, 0ms},
+        {0ms, 0ms},
+        {1ms, 1ms},
+        {std::chrono::milliseconds{UINT32_MAX}, std::chrono::milliseconds{UINT32_MAX}},
+        {std::chrono::milliseconds{UINT32_MAX} + 1ms, std::chrono::milliseconds{UINT32_MAX}},
+    }));
+    Desk desk;
+    const auto wire = write_question(desk.memory, 7, left, desk.request("alice", "s3cret"));
+    CHECK(parse_question(wire, desk.arena).value().time_left == told);
+}
+
+TEST_CASE("a password fills the worker's slot and has not a byte more", "[worker_messages]")
+{
+    const auto [length, fits] = GENERATE(table<std::size_t, bool>({
+        {slot_bytes - 1, true},
+        {slot_bytes, true},
+        {slot_bytes + 1, false},
+    }));
+    CAPTURE(length);
+    SecretArena larger{2 * slot_bytes, 1};
+    Desk desk;
+    const Request request{"alice", Secret{larger, std::string(length, 'x')}, "", "", ""};
+    CHECK(parse_question(desk.question(request), desk.arena).has_value() == fits);
+    CHECK(desk.arena.slots_free() == 4);
+}
+
+TEST_CASE("the longest question fits what is said to be the most, and no message is written over its end",
+          "[worker_messages]")
+{
+    Desk desk;
+    const std::string longest(slot_bytes, 'x');
+    const Request request{longest, Secret{desk.arena, longest}, longest, longest, longest};
+    const std::string wire = desk.question(request);
+    CHECK(parse_question(wire, desk.arena));
+
+    std::string exact(wire.size(), '\0');
+    CHECK(write_question(exact, 7, 1500ms, request) == wire);
+    CHECK_THROWS_AS(write_question(std::span{exact}.first(wire.size() - 1), 7, 1500ms, request),
+                    std::length_error);
+}
+
+TEST_CASE("part of a question is no question", "[worker_messages]")
+{
+    Desk desk;
+    const std::string wire = desk.question(desk.request("alice", "s3cret"));
+    for (std::size_t n = 0; n < wire.size(); ++n) {
+        CAPTURE(n);
+        CHECK_FALSE(parse_question(std::string_view{wire}.substr(0, n), desk.arena));
+    }
+    CHECK_FALSE(parse_question(wire + '\0', desk.arena));
+    CHECK(desk.arena.slots_free() == 4);
+}
+
+TEST_CASE("a question with one wrong byte is refused or read for what it says", "[worker_messages]")
+{
+    Desk desk;
+    const std::string wire = desk.question(desk.request("alice", "s3cret"));
+    for (const std::string& changed : with_one_byte_changed(wire))
+        if (const auto question = parse_question(changed, desk.arena))
+            if (write_question(desk.memory, question->id, question->time_left, question->request) != changed)
+                FAIL_CHECK("not what was sent: " << Catch::Detail::stringify(changed));
+    CHECK(desk.arena.slots_free() == 4);
+}
+
+TEST_CASE("a worker that is ready says so", "[worker_messages]")
+{
+    Desk desk;
+    const auto message = parse_worker_message(desk.message(WorkerReady{}));
+    REQUIRE(message);
+    CHECK(std::holds_alternative<WorkerReady>(*message));
+}
+
+TEST_CASE("an answer arrives as it was given", "[worker_messages]")
+{
+    const auto verdict = GENERATE(Verdict::accepted, Verdict::rejected, Verdict::unknown_user,
+                                  Verdict::barred, Verdict::unavailable);
+    const auto reason = GENERATE(""s, "wrong password"s, "a\0b\n\xff"s, std::string(1024, 'x'));
+    Desk desk;
+    const auto message = parse_worker_message(desk.message(Answer{UINT64_MAX, {verdict, reason}}));
+    REQUIRE(message);
+    const auto& answer = std::get<Answer>(*message);
+    CHECK(answer.id == UINT64_MAX);
+    CHECK(answer.decision.verdict == verdict);
+    CHECK(answer.decision.reason == reason);
+}
+
+TEST_CASE("a line for the log arrives as it was written", "[worker_messages]")
+{
+    const auto level = GENERATE(LogLevel::error, LogLevel::warning, LogLevel::info, LogLevel::debug);
+    Desk desk;
+    const auto message =
+        parse_worker_message(desk.message(WorkerLogLine{static_cast<std::uint8_t>(level), "no such file"}));
+    REQUIRE(message);
+    CHECK(std::get<WorkerLogLine>(*message).level == static_cast<std::uint8_t>(level));
+    CHECK(std::get<WorkerLogLine>(*message).text == "no such file");
+}
+
+TEST_CASE("a worker's texts are cut rather than making its message too long", "[worker_messages]")
+{
+    Desk desk;
+    const std::string endless(100'000, 'x');
+    const auto answer = parse_worker_message(desk.message(Answer{7, {Verdict::rejected, endless}}));
+    const auto line = parse_worker_message(desk.message(WorkerLogLine{6, endless}));
+    CHECK(std::get<Answer>(answer.value()).decision.reason == std::string(1024, 'x'));
+    CHECK(std::get<WorkerLogLine>(line.value()).text == std::string(1024, 'x'));
+}
+
+TEST_CASE("a verdict that does not exist is no answer", "[worker_messages]")
+{
+    Desk desk;
+    std::string wire = desk.message(Answer{7, {Verdict::accepted, ""}});
+    for (int number = 0; number < 256; ++number) {
+        CAPTURE(number);
+        wire[9] = static_cast<char>(number); // behind a type and an id of eight bytes
+        CHECK(parse_worker_message(wire).has_value() == (number >= 1 && number <= 5));
+    }
+}
+
+TEST_CASE("a severity that does not exist is no line for the log", "[worker_messages]")
+{
+    Desk desk;
+    const auto level = GENERATE(0, 1, 2, 5, 8, 200, 255);
+    CAPTURE(level);
+    CHECK_FALSE(parse_worker_message(desk.message(WorkerLogLine{static_cast<std::uint8_t>(level), "text"})));
+}
+
+TEST_CASE("part of a worker's message, or one with something behind it, is none", "[worker_messages]")
+{
+    Desk desk;
+    for (const std::string& wire : every_worker_message(desk)) {
+        for (std::size_t n = 0; n < wire.size(); ++n) {
+            CAPTURE(n);
+            CHECK_FALSE(parse_worker_message(std::string_view{wire}.substr(0, n)));
+        }
+        CHECK(parse_worker_message(wire));
+        CHECK_FALSE(parse_worker_message(wire + '\0'));
+    }
+}
+
+TEST_CASE("a worker's message with one wrong byte never becomes something unheard of", "[worker_messages]")
+{
+    Desk desk;
+    for (const std::string& wire : every_worker_message(desk))
+        for (const std::string& changed : with_one_byte_changed(wire))
+            if (const auto message = parse_worker_message(changed); message && !is_sound(*message))
+                FAIL_CHECK("believed: " << Catch::Detail::stringify(changed));
+}
+
+TEST_CASE("a question is no worker's message, and a worker's message no question", "[worker_messages]")
+{
+    Desk desk;
+    CHECK_FALSE(parse_worker_message(desk.question(desk.request("alice", "s3cret"))));
+    for (const std::string& wire : every_worker_message(desk))
+        CHECK_FALSE(parse_question(wire, desk.arena));
+}
+
+} // namespace postern

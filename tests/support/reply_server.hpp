@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+#include "base/posix_error.hpp"
+#include "base/unique_fd.hpp"
+
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstring>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace postern {
+
+/// A UNIX stream socket at that path, listening.
+inline UniqueFd listen_at(const std::string& path)
+{
+    UniqueFd socket{check(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket")};
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path.copy(address.sun_path, sizeof address.sun_path - 1);
+    ::unlink(path.c_str());
+    check(::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), "bind");
+    check(::listen(socket.get(), 8), "listen");
+    return socket;
+}
+
+/// A server in a process of its own that answers any request with bytes that were fixed before.
+class ReplyServer {
+public:
+    using Reply = std::optional<std::string>; ///< nothing: never answers
+
+    /// The first connection gets the first reply, and so on; after the last comes the first.
+    ReplyServer(const std::string& path, const std::vector<Reply>& replies)
+        : socket_{listen_at(path)}, pid_{::fork()}
+    {
+        check(pid_, "fork");
+        if (pid_ == 0)
+            serve(replies);
+    }
+
+    ReplyServer(ReplyServer&&) = delete;
+
+    ~ReplyServer()
+    {
+        ::kill(pid_, SIGKILL);
+        ::waitpid(pid_, nullptr, 0);
+    }
+
+private:
+    [[noreturn]] void serve(const std::vector<Reply>& replies) const
+    {
+        ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+        for (std::size_t i = 0;; i = (i + 1) % replies.size())
+            answer(UniqueFd{::accept(socket_.get(), nullptr, nullptr)}, replies[i]);
+    }
+
+    static void answer(UniqueFd connection, const Reply& reply)
+    {
+        std::array<char, 32768> request{};
+        if (::recv(connection.get(), request.data(), request.size(), 0) < 0)
+            return;
+        if (!reply)
+            static_cast<void>(connection.release()); // and keep it
+        else
+            static_cast<void>(::send(connection.get(), reply->data(), reply->size(), MSG_NOSIGNAL));
+    }
+
+    UniqueFd socket_;
+    pid_t pid_;
+};
+
+} // namespace postern
