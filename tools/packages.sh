@@ -1,0 +1,54 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# What tools/try and tests/run need from Debian's archive. Sourced by both.
+
+# shellcheck disable=SC2034  # for the scripts that source this
+build_packages=(
+    cmake
+    g++
+    libboost-program-options-dev
+    libdb5.3-dev
+    libseccomp-dev
+    libsodium-dev
+    ninja-build
+    pkgconf
+)
+# shellcheck disable=SC2034
+test_packages=(
+    adduser
+    catch2
+    clang-14
+    db-util
+    gdb
+    git
+    iproute2
+    libclang-rt-14-dev
+    libsasl2-modules
+    libsasl2-modules-db
+    perl
+    postfix
+    procps
+    python3
+    python3-pytest
+    rsyslog
+    sasl2-bin
+    swaks
+)
+
+# missing_packages NAME…: prints those that are not installed.
+missing_packages() {
+    local name
+    for name; do
+        [[ $(dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null) == installed ]] || echo "$name"
+    done
+}
+
+# install_packages NAME…: installs those that are missing; touches apt only then.
+install_packages() {
+    local missing
+    mapfile -t missing < <(missing_packages "$@")
+    [[ ${#missing[@]} == 0 ]] && return
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update && apt-get install --yes --no-install-recommends "${missing[@]}"
+}
