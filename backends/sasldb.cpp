@@ -4,7 +4,8 @@
 // request or else the host's name, names compared byte for byte, passwords kept as they are.
 #include "backends/backend.hpp"
 #include "backends/build_id.hpp"
-#include "backends/stores/sasldb_file.hpp"
+#include "backends/stores/sasldb_database.hpp"
+#include "backends/stores/sasldb_reader.hpp"
 
 #include <system_error>
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "tools/passwd.hpp"
 
-#include "backends/stores/sasldb_file.hpp"
+#include "backends/stores/sasldb_database.hpp"
+#include "backends/stores/sasldb_writer.hpp"
 #include "tools/password_prompt.hpp"
 
 #include <boost/program_options/value_semantic.hpp>

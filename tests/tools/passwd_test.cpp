@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "backends/stores/sasldb_file.hpp"
+#include "backends/stores/sasldb_database.hpp"
+#include "backends/stores/sasldb_reader.hpp"
 #include "tests/support/sasldb_tools.hpp"
 #include "tests/support/temporary_directory.hpp"
 #include "tests/support/typist.hpp"

@@ -5,32 +5,13 @@
 
 #include <chrono>
 #include <cstddef>
-#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 
-/// The password database of Cyrus SASL as Debian has it: /etc/sasldb2, a Berkeley DB hash file.
-///
-/// One entry is a user, a realm and a property; the property userPassword holds the password as it is.
-/// Other properties are somebody else's: never read here, never lost.
 namespace postern {
-
-/// The longest password that Cyrus SASL reads back.
-inline constexpr std::size_t sasldb_password_bytes_max = 1024;
-
-/// The database cannot be used: missing, unreadable, damaged, locked. The text names the file and the
-/// problem, and holds no password.
-class SasldbError : public std::runtime_error {
-public:
-    using std::runtime_error::runtime_error;
-};
-
-/// The realm of a login that names none: the host's own name. Throws std::system_error.
-[[nodiscard]] std::string sasldb_default_realm();
 
 /// Looks passwords up in a sasldb that others may change or replace at any time.
 ///
@@ -71,18 +52,5 @@ private:
     std::unique_ptr<OpenFile> file_; ///< null: not open
     std::size_t times_opened_ = 0;
 };
-
-enum class SasldbChange : std::uint8_t { created, changed };
-
-/// Gives `user` in `realm` that password, in a database that is made when there is none.
-///
-/// The file is replaced whole: readers see the old one or the new one, and an error leaves the old one as it
-/// was. Owner, mode, access list and every other entry are kept. Writers of ours wait for each other, for
-/// `patience` at most. saslpasswd2 takes no lock: what it has written is kept, but it loses its change when
-/// it is writing to the old file at the very moment in which the new one takes its place. A symbolic link
-/// stays, its target is replaced. Throws SasldbError.
-SasldbChange set_sasldb_password(const std::string& path, std::string_view user, std::string_view realm,
-                                 const Secret& password,
-                                 std::chrono::milliseconds patience = std::chrono::seconds{5});
 
 } // namespace postern

@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "tests/support/sasldb_store.hpp"
+#include "tests/support/sasldb_tools.hpp"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <sys/file.h>
+#include <sys/wait.h>
+#include <sys/xattr.h>
+
+#include <array>
+#include <catch2/catch.hpp>
+#include <cstring>
+
+namespace postern {
+
+namespace {
+
+using namespace std::chrono_literals;
+namespace fs = std::filesystem;
+
+constexpr const char* access_list_name = "system.posix_acl_access";
+
+/// As setfacl -m u:12345:r writes it (linux/posix_acl_xattr.h): a version, then a tag, rights and an id each.
+std::string access_list()
+{
+    struct Entry {
+        std::uint16_t tag;
+        std::uint16_t rights;
+        std::uint32_t id;
+    };
+
+    constexpr std::uint32_t version = 2;
+    constexpr std::array entries{Entry{0x01, 6, UINT32_MAX}, Entry{0x02, 4, 12345},
+                                 Entry{0x04, 4, UINT32_MAX}, Entry{0x10, 4, UINT32_MAX},
+                                 Entry{0x20, 0, UINT32_MAX}};
+    std::string list(sizeof version + sizeof entries, '\0');
+    std::memcpy(list.data(), &version, sizeof version);
+    std::memcpy(list.data() + sizeof version, entries.data(), sizeof entries);
+    return list;
+}
+
+/// Sets passwords of users of its own, as a program beside others.
+int write_as(Store& store, int writer, int users)
+{
+    try {
+        for (int user = 0; user < users; ++user) {
+            const std::string name = "user" + std::to_string(writer) + "-" + std::to_string(user);
+            set_sasldb_password(store.file, name, "example.org", Secret{store.secrets, name}, 60s);
+        }
+        return 0;
+    } catch (const std::exception&) {
+        return 1;
+    }
+}
+
+/// Starts so many programs, lets them all go at the same moment, and waits for their end.
+void write_at_once(Store& store, int writers, int users)
+{
+    std::array<int, 2> gate{};
+    check(::pipe(gate.data()), "pipe");
+    std::vector<pid_t> children;
+    for (int writer = 0; writer < writers; ++writer) {
+        children.push_back(check(::fork(), "fork"));
+        if (children.back() != 0)
+            continue;
+        ::close(gate[1]);
+        char opened = 0;
+        check(::read(gate[0], &opened, 1), "read"); // ends when the gate does
+        ::_exit(write_as(store, writer, users));
+    }
+    ::close(gate[1]);
+    ::close(gate[0]);
+    for (const pid_t child : children) {
+        int status = -1;
+        check(::waitpid(child, &status, 0), "waitpid");
+        CHECK(status == 0);
+    }
+}
+
+} // namespace
+
+TEST_CASE("a first password makes the database, the next changes it", "[sasldb-writer]")
+{
+    Store store;
+    CHECK(store.set("alice", "first") == SasldbChange::created);
+    CHECK(store.set("alice", "second") == SasldbChange::changed);
+    CHECK(store.set("alice", "other", "example.net") == SasldbChange::created);
+    CHECK(store.password("alice") == "second");
+    CHECK(store.password("alice", "example.net") == "other");
+    CHECK(sasldblistusers2(store.file) ==
+          std::vector<std::string>{"alice@example.net: userPassword", "alice@example.org: userPassword"});
+    CHECK(store.files() == 1);
+}
+
+TEST_CASE("what our writer wrote, saslpasswd2 changes", "[sasldb-writer]")
+{
+    Store store;
+    store.set("alice", "ours");
+    saslpasswd2(store.file, "alice", "example.org", "theirs");
+    saslpasswd2(store.file, "bob", "example.org", "bobs");
+    CHECK(store.password("alice") == "theirs");
+    CHECK(store.set("bob", "ours again") == SasldbChange::changed);
+    CHECK(store.password("alice") == "theirs");
+    CHECK(store.password("bob") == "ours again");
+}
+
+TEST_CASE("passwords of every length and byte come back as they were", "[sasldb-writer]")
+{
+    Store store;
+    const std::string password =
+        GENERATE(std::string{"x"}, std::string(1024, 'p'), std::string{"\x01\x80\xff \r\n\t"},
+                 std::string{"\xc3\xa9\xe2\x82\xac"}, std::string{"%s%n"});
+    store.set("alice", password);
+    CHECK(store.password("alice") == password);
+}
+
+TEST_CASE("what Cyrus SASL could not read back is not written", "[sasldb-writer]")
+{
+    Store store;
+    CHECK_THROWS_AS(store.set("alice", ""), SasldbError);
+    CHECK_THROWS_AS(store.set("alice", std::string(1025, 'p')), SasldbError);
+    CHECK_THROWS_AS(store.set("alice", std::string("a\0b", 3)), SasldbError);
+    CHECK_THROWS_AS(store.set("", "password"), SasldbError);
+    CHECK_THROWS_AS(store.set(std::string("a\0b", 3), "password"), SasldbError);
+    CHECK_THROWS_AS(store.set("alice", "password", std::string("a\0b", 3)), SasldbError);
+    CHECK(store.files() == 0);
+}
+
+TEST_CASE("every other entry is kept, byte for byte", "[sasldb-writer]")
+{
+    Store store;
+    for (int i = 0; i < 50; ++i)
+        saslpasswd2(store.file, "user" + std::to_string(i), "example.org",
+                    std::string(static_cast<std::size_t>(1 + i * 20), 'p'));
+    const auto before = sasldblistusers2(store.file);
+    store.set("user7", "changed");
+    CHECK(sasldblistusers2(store.file) == before);
+    for (int i = 0; i < 50; ++i)
+        CHECK(store.password("user" + std::to_string(i)) ==
+              (i == 7 ? "changed" : std::string(static_cast<std::size_t>(1 + i * 20), 'p')));
+}
+
+TEST_CASE("owner and mode stay when the file is replaced", "[sasldb-writer]")
+{
+    Store store;
+    saslpasswd2(store.file, "alice", "example.org", "s3cret");
+    const bool is_root = ::geteuid() == 0;
+    if (is_root)
+        check(::chown(store.file.c_str(), 12345, 45), "chown");
+    const auto mode = GENERATE(0600U, 0640U, 0660U, 0604U);
+    check(::chmod(store.file.c_str(), mode), "chmod");
+    const struct stat before = status_of(store.file);
+    store.set("alice", "changed");
+    const struct stat after = status_of(store.file);
+    CHECK((after.st_mode & 07777U) == mode);
+    CHECK(after.st_uid == before.st_uid);
+    CHECK(after.st_gid == before.st_gid);
+    CHECK(after.st_ino != before.st_ino);
+}
+
+TEST_CASE("an access list stays when the file is replaced", "[sasldb-writer]")
+{
+    Store store;
+    store.set("alice", "s3cret");
+    const std::string list = access_list();
+    check(::setxattr(store.file.c_str(), access_list_name, list.data(), list.size(), 0), "setxattr");
+    store.set("alice", "changed");
+    std::string kept(256, '\0');
+    kept.resize(static_cast<std::size_t>(
+        check(::getxattr(store.file.c_str(), access_list_name, kept.data(), kept.size()), "getxattr")));
+    CHECK(kept == list);
+}
+
+TEST_CASE("a new database is for root and the group sasl", "[sasldb-writer]")
+{
+    Store store;
+    store.set("alice", "s3cret");
+    const struct stat status = status_of(store.file);
+    if (::geteuid() == 0 && ::getgrnam("sasl") != nullptr) {
+        CHECK((status.st_mode & 07777U) == 0640);
+        CHECK(status.st_gid == ::getgrnam("sasl")->gr_gid);
+    } else {
+        CHECK((status.st_mode & 07777U) == 0600);
+    }
+    CHECK(status.st_uid == ::geteuid());
+}
+
+TEST_CASE("a new database of somebody who is not root is for him alone", "[sasldb-writer]")
+{
+    Store store;
+    fs::permissions(store.directory.path(), fs::perms{0777});
+    CHECK(as_nobody([&] {
+              store.set("alice", "s3cret");
+              return static_cast<int>(status_of(store.file).st_mode & 07777U) == 0600 ? 0 : 1;
+          }) == 0);
+}
+
+TEST_CASE("a symbolic link stays and its target is replaced", "[sasldb-writer]")
+{
+    Store store;
+    const std::string target = store.directory.file("target");
+    const bool exists_already = GENERATE(true, false);
+    if (exists_already)
+        saslpasswd2(target, "bob", "example.org", "bobs");
+    fs::create_symlink("target", store.directory.file("second"));
+    fs::create_symlink(store.directory.file("second"), store.file);
+    CHECK(store.set("alice", "s3cret") == SasldbChange::created);
+    CHECK(fs::is_symlink(store.file));
+    CHECK(fs::is_regular_file(fs::symlink_status(target)));
+    CHECK(store.password("alice") == "s3cret");
+    CHECK(store.files() == 3);
+}
+
+TEST_CASE("a database that is no database is not overwritten", "[sasldb-writer]")
+{
+    Store store;
+    const std::string content = GENERATE("", "alice:s3cret\nand enough bytes for a page to be read from it");
+    write_file(store.file, content);
+    CHECK_THROWS_AS(store.set("alice", "s3cret"), SasldbError);
+    CHECK(read_file(store.file) == content);
+    CHECK(store.files() == 1);
+}
+
+TEST_CASE("a directory that cannot be written to leaves the file as it was", "[sasldb-writer]")
+{
+    Store store;
+    store.set("alice", "s3cret");
+    fs::permissions(store.directory.path(), fs::perms{0555});
+    fs::permissions(store.file, fs::perms{0644});
+    CHECK(as_nobody([&] {
+              const std::string problem = problem_of([&] { store.set("alice", "changed"); });
+              return problem == store.file + ": no new file can be made in its directory: Permission denied"
+                         ? 0
+                         : 1;
+          }) == 0);
+    CHECK(store.password("alice") == "s3cret");
+    CHECK(store.files() == 1);
+    fs::permissions(store.directory.path(), fs::perms{0755});
+}
+
+TEST_CASE("a writer waits for the lock only so long, and says what it waited for", "[sasldb-writer]")
+{
+    Store store;
+    store.set("alice", "s3cret");
+    const UniqueFd other{::open(store.file.c_str(), O_RDONLY | O_CLOEXEC)};
+    check(::flock(other.get(), LOCK_EX), "flock");
+    const std::string problem = problem_of([&] {
+        set_sasldb_password(store.file, "alice", "example.org", Secret{store.secrets, "changed"}, 20ms);
+    });
+    CHECK(problem == store.file + ": another program holds the lock (flock) on it and does not let go");
+    CHECK(store.password("alice") == "s3cret");
+    ::flock(other.get(), LOCK_UN);
+    CHECK(store.set("alice", "changed") == SasldbChange::changed);
+}
+
+TEST_CASE("many writers at once lose nothing", "[sasldb-writer]")
+{
+    Store store;
+    store.set("first", "first");
+    write_at_once(store, 8, 12);
+    CHECK(sasldblistusers2(store.file).size() == 8 * 12 + 1);
+    CHECK(store.password("user3-4") == "user3-4");
+    CHECK(store.files() == 1);
+}
+
+TEST_CASE("many who make the database at once lose nothing", "[sasldb-writer]")
+{
+    for (int round = 0; round < 10; ++round) {
+        Store store;
+        write_at_once(store, 8, 1);
+        CHECK(sasldblistusers2(store.file).size() == 8);
+        CHECK(store.files() == 1);
+    }
+}
+
+} // namespace postern
