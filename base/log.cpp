@@ -84,7 +84,7 @@ void DescriptorLog::write(LogLevel level, std::string_view text) noexcept
 try {
     if (level == LogLevel::debug && !style_.with_debug)
         return;
-    if (stream_.is_open())
+    if (stream_.is_open() && level <= stream_least_)
         write_stream(text);
     if (expects_syslog_)
         write_syslog(level, text);

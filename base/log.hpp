@@ -53,8 +53,12 @@ public:
     /// `socket` is connected to a syslog daemon; an empty one means that there is none now.
     void set_syslog(UniqueFd socket) noexcept;
 
-    /// `stream` is written without blocking; see open_error_stream().
-    void set_stream(UniqueFd stream) noexcept { stream_ = std::move(stream); }
+    /// `stream` is written without blocking, what is `least` or worse; see open_error_stream().
+    void set_stream(UniqueFd stream, LogLevel least = LogLevel::debug) noexcept
+    {
+        stream_ = std::move(stream);
+        stream_least_ = least;
+    }
 
     /// Called when the syslog daemon has gone away, once until the next set_syslog(); which may be called
     /// from there, and then the line is not lost.
@@ -75,6 +79,7 @@ private:
     LogStyle style_;
     UniqueFd syslog_;
     UniqueFd stream_;
+    LogLevel stream_least_ = LogLevel::debug;
     std::function<void()> on_syslog_lost_;
     std::uint64_t dropped_by_syslog_ = 0; ///< since the last report
     std::uint64_t dropped_by_stream_ = 0; ///< since the last report

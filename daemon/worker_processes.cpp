@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "daemon/worker_processes.hpp"
+
+#include "backends/plugin_loader.hpp"
+#include "daemon/setup.hpp"
+#include "daemon/worker.hpp"
+
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <string>
+#include <utility>
+
+namespace postern {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto grace = 1s;               ///< for what should end by itself
+constexpr std::size_t workers_slack = 2; ///< a replaced worker may not be reaped yet
+
+/// Where this build, or this installation, keeps its plug-ins: beside the program.
+std::filesystem::path plugin_directory()
+{
+    return std::filesystem::read_symlink("/proc/self/exe").parent_path() / POSTERN_PLUGIN_PATH;
+}
+
+std::vector<UniqueFd> open_plugins(const Config& config)
+{
+    std::vector<UniqueFd> plugins;
+    for (const BackendConfig& backend : config.backends)
+        plugins.push_back(open_plugin(plugin_directory() / plugin_file_name(backend.type->name)));
+    return plugins;
+}
+
+WorkerSetup make_setup(const Config& config, const BackendConfig& backend, const Accounts& accounts)
+{
+    WorkerSetup setup;
+    setup.account = accounts.worker(*backend.type);
+    setup.drops_privileges = accounts.drops_privileges();
+    setup.lets_go_of_stderr = !config.stays_in_foreground;
+    setup.backend = backend.name;
+    setup.type = backend.type->name;
+    setup.options = backend.options;
+    setup.field_bytes_max =
+        std::ranges::max_element(config.listeners, {}, &ListenerConfig::field_bytes_max)->field_bytes_max;
+    return setup;
+}
+
+} // namespace
+
+WorkerProcesses::WorkerProcesses(EventLoop& loop, Log& log, const Config& config, const Accounts& accounts)
+    : loop_{loop}
+    , log_{log}
+    , config_{config}
+    , accounts_{accounts}
+    , plugins_{open_plugins(config)}
+    , overdue_timer_{loop, [this] { kill_overdue(); }}
+{
+}
+
+bool WorkerProcesses::is_full(std::size_t backend) const
+{
+    const auto live = std::ranges::count_if(workers_, [backend](const auto& entry) {
+        const Worker& worker = entry.second;
+        return worker.backend == backend && !worker.is_condemned && worker.ends_by == TimePoint::max();
+    });
+    return static_cast<std::size_t>(live) >= config_.workers * workers_slack;
+}
+
+/// The set-up goes in before the front gets its end, so a worker's first message is always ours.
+MessageSocket WorkerProcesses::start(int program, std::size_t backend, WorkerId id, bool shows_stderr)
+{
+    const BackendConfig& config = config_.backends.at(backend);
+    auto [ours, theirs] = make_message_sockets();
+    const int plugin = plugins_[backend].get();
+    send_setup(ours, make_setup(config_, config, accounts_), {&plugin, 1});
+    Worker worker{start_role(program, {"posternd", "worker", config.name}, theirs.fd(), shows_stderr), id,
+                  backend};
+    const pid_t pid = worker.process.pid;
+    workers_.emplace(pid, std::move(worker));
+    return std::move(ours);
+}
+
+/// Null when it has ended meanwhile.
+WorkerProcesses::Worker* WorkerProcesses::find(WorkerId id)
+{
+    const auto worker = std::ranges::find_if(
+        workers_, [id](const auto& entry) { return entry.second.id == id && !entry.second.is_orphan; });
+    return worker == workers_.end() ? nullptr : &worker->second;
+}
+
+void WorkerProcesses::kill(WorkerId id)
+{
+    if (Worker* const worker = find(id)) {
+        worker->is_condemned = true;
+        kill_process(worker->process);
+    }
+}
+
+void WorkerProcesses::release(WorkerId id)
+{
+    if (Worker* const worker = find(id)) {
+        worker->ends_by = loop_.clock().now() + grace;
+        kill_overdue();
+    }
+}
+
+void WorkerProcesses::orphan_all(Duration patience)
+{
+    for (auto& [pid, worker] : workers_) {
+        worker.is_orphan = true;
+        worker.ends_by = std::min(worker.ends_by, loop_.clock().now() + patience);
+    }
+    kill_overdue();
+}
+
+void WorkerProcesses::kill_overdue()
+{
+    const TimePoint now = loop_.clock().now();
+    TimePoint next = TimePoint::max();
+    for (auto& [pid, worker] : workers_)
+        if (worker.ends_by <= now)
+            kill_process(worker.process);
+        else
+            next = std::min(next, worker.ends_by);
+    overdue_timer_.schedule(next);
+}
+
+void WorkerProcesses::kill_all()
+{
+    for (auto& [pid, worker] : workers_)
+        kill_process(worker.process);
+}
+
+std::optional<WorkerProcesses::Ended> WorkerProcesses::on_reaped(pid_t pid, int status, bool is_expected)
+{
+    const auto entry = workers_.extract(pid);
+    if (entry.empty())
+        return std::nullopt;
+    const Worker& worker = entry.mapped();
+    if (!is_expected && !(worker.is_orphan && status == 0))
+        log_end(worker, status);
+    Ended ended;
+    if (!worker.is_orphan)
+        ended.id = worker.id;
+    ended.backend = worker.backend;
+    ended.cannot_work = WIFEXITED(status) && WEXITSTATUS(status) == worker_cannot_work;
+    return ended;
+}
+
+void WorkerProcesses::log_end(const Worker& worker, int status)
+{
+    const std::string name =
+        "worker " + std::to_string(worker.process.pid) + " (" + config_.backends[worker.backend].name + ") ";
+    if (worker.is_condemned && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
+        log_.warning(name + "was killed: it was past its deadline, or gave an answer that is none");
+    else
+        log_.warning(name + wait_status_text(status));
+}
+
+} // namespace postern
