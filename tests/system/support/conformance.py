@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What clients may send to a saslauthd socket, and how two servers' answers are compared.
+
+A case is bytes, cut into pieces that the server is made to read one by one. "Compatible" is no opinion: two servers
+are asked, with the same database, and whatever they send until they end the connection has to be equal, byte for
+byte, but for the rows of docs/differences.md.
+"""
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from support.places import HOST_NAME
+from support.sasldb import ALICE, BOB, Account
+from support.wire import Connection, counted, request
+
+LONG = {length: Account(f"long{length}", "p" * length) for length in (255, 256, 257, 1024)}
+JOINED = Account("carol@example.org", "christmas", "example.org")  # the key that -r looks for: carol + example.org
+ODD = [
+    Account("jürgen", "pässwörd €"),
+    Account("percent%s", "100%s%n%d"),
+    Account("bracket]", "] [user=root"),
+    Account("blank", " around "),
+    Account("quote", "\"'\\`$(id)"),
+]
+
+
+RIGHT = request(ALICE.user, ALICE.password)
+WRONG = request(ALICE.user, "looking-glass")
+FIELDS = ["login", "password", "service", "realm"]
+
+
+def write_accounts(database):
+    """Fills a sasldb with the accounts that the cases speak of."""
+    for account in (ALICE, BOB, *LONG.values(), *ODD):
+        database.add(account)
+    return database.add_key(JOINED)
+
+
+@dataclass(frozen=True)
+class Case:
+    name: str
+    pieces: tuple  # of bytes: each is read by the server before the next is sent
+    half_closes: bool = False  # ends its side behind the last piece
+    flags: tuple = ()  # of the server
+
+    def __str__(self):
+        return self.name
+
+
+def converse(path, case):
+    """Plays a case; what came back."""
+    with Connection(path) as connection:
+        for piece in case.pieces[:-1]:
+            connection.send_and_be_read(piece)
+        connection.send(case.pieces[-1])
+        if case.half_closes:
+            connection.finish_sending()
+        return connection.reply()
+
+
+# ---- the table
+
+
+def _login(name, account=ALICE, flags=(), **changed):
+    fields = {"login": account.user, "password": account.password, "service": "imap", "realm": ""} | changed
+    return Case(name, (request(**fields),), flags=flags)
+
+
+def _verdicts():
+    yield _login("right")
+    yield _login("wrong", password="looking-glass")
+    yield _login("unknown-user", login="nobody")
+    yield _login("prefix-of-the-password", password="wonderlan")
+    yield _login("password-with-more-behind", password="wonderlandx")
+    yield _login("user-prefix", login="alic")
+    yield _login("realm-is-the-host", realm=HOST_NAME)
+    yield _login("realm-of-nobody", realm="nowhere.example")
+    yield _login("realm-right", BOB, realm=BOB.realm)
+    yield _login("realm-missing", BOB)
+    yield _login("realm-wrong-password", BOB, realm=BOB.realm, password="x")
+    yield _login("realm-in-the-login", BOB, login=f"{BOB.user}@{BOB.realm}")
+    yield _login("realm-in-the-login-and-given", BOB, login=f"{BOB.user}@{BOB.realm}", realm=BOB.realm)
+    yield _login("realm-with-an-at", BOB, realm="@" + BOB.realm)
+    yield _login("login-in-capitals", login="ALICE")
+    yield _login("password-in-capitals", password="WONDERLAND")
+    yield _login("realm-in-capitals", BOB, realm="EXAMPLE.ORG")
+    yield _login("login-with-a-blank-behind", login="alice ")
+    yield _login("service-other", service="nosuchservice")
+    yield _login("service-with-a-slash", service="../../etc/passwd")
+
+
+def _joined():
+    flags = ("-r",)
+    yield _login("joined-right", JOINED, flags, login="carol", realm="example.org")
+    yield _login("joined-wrong", JOINED, flags, login="carol", realm="example.org", password="x")
+    yield _login("joined-no-realm", flags=flags)
+    yield _login("joined-hides-the-plain-user", BOB, flags, realm=BOB.realm)
+    yield _login("joined-login-has-a-realm", JOINED, flags, realm="example.org")
+    yield _login("joined-empty-login", flags=flags, login="", realm="example.org")
+    yield _login("joined-longest", flags=flags, login="u" * 256, realm="r" * 256)
+
+
+def _splits():
+    yield Case("bytes-one-by-one-right", tuple(bytes([byte]) for byte in RIGHT))
+    yield Case("bytes-one-by-one-wrong", tuple(bytes([byte]) for byte in WRONG))
+    for at in range(1, len(RIGHT)):
+        yield Case(f"split-at-{at}-right", (RIGHT[:at], RIGHT[at:]))
+    for at in range(1, len(WRONG)):
+        yield Case(f"split-at-{at}-wrong", (WRONG[:at], WRONG[at:]))
+    fields = (ALICE.user, ALICE.password, "imap", "")
+    yield Case("split-by-field", tuple(counted(field) for field in fields))
+    yield Case("split-by-length-and-text",
+               tuple(piece for field in fields for piece in (counted(field)[:2], counted(field)[2:]) if piece))
+    yield Case("split-in-a-long-field", (request(LONG[256].user, LONG[256].password)[:100],
+                                         request(LONG[256].user, LONG[256].password)[100:]))
+
+
+def _more_behind():
+    yield Case("behind-right-one-byte", (RIGHT + b"x",))
+    yield Case("behind-right-garbage", (RIGHT + b"\xff" * 3000,))
+    yield Case("behind-right-a-wrong", (RIGHT + WRONG,))
+    yield Case("behind-wrong-a-right", (WRONG + RIGHT,))
+    yield Case("behind-wrong-garbage", (WRONG + b"\0" * 100_000,))
+    yield Case("behind-right-then-half-closed", (RIGHT + RIGHT,), half_closes=True)
+
+
+def _fifth_field():
+    def fifth(name, tail, **kind):
+        return Case(f"fifth-{name}", (RIGHT + tail,), **kind)
+
+    yield fifth("address", counted("192.0.2.7;50123"))
+    yield fifth("empty", counted(""))
+    yield fifth("one-byte-of-its-length", b"\0")
+    yield fifth("length-only", b"\0\x0f")
+    yield fifth("partial", b"\0\x0f192.0.2")
+    yield fifth("partial-half-closed", b"\0\x0f192.0.2", half_closes=True)
+    yield fifth("too-long", b"\xff\xff" + b"9" * 70_000)
+    yield fifth("with-nul", counted("192.0.2.7\0;1"))
+    yield fifth("and-a-sixth", counted("192.0.2.7;50123") + counted("more"))
+    yield Case("fifth-in-a-piece-of-its-own", (RIGHT, counted("192.0.2.7;50123")))
+    yield Case("fifth-after-wrong", (WRONG + counted("192.0.2.7;50123"),))
+
+
+def _limits():
+    for field in FIELDS:
+        for length in (255, 256, 257, 1024, 1025, 65535):
+            yield _login(f"long-{field}-{length}", **{field: "x" * length})
+    for length, account in LONG.items():
+        yield _login(f"long-right-password-{length}", account)
+        yield _login(f"long-right-password-{length}-cut", account, password=account.password[:-1])
+    for field in FIELDS:
+        before = b"".join(counted("x") for _ in FIELDS[:FIELDS.index(field)])
+        yield Case(f"announced-{field}-65535", (before + b"\xff\xff",))
+        yield Case(f"announced-{field}-65535-half-closed", (before + b"\xff\xff",), half_closes=True)
+    yield Case("announced-login-65535-byte-by-byte", (b"\xff", b"\xff"))
+    yield _login("long-all-256", login="x" * 256, password="x" * 256, service="x" * 256, realm="x" * 256)
+
+
+def _nuls():
+    for field in FIELDS:
+        text = {"login": ALICE.user, "password": ALICE.password, "service": "imap", "realm": HOST_NAME}[field]
+        yield _login(f"nul-leading-{field}", **{field: "\0" + text})
+        yield _login(f"nul-inside-{field}", **{field: text[:2] + "\0" + text[2:]})
+        yield _login(f"nul-trailing-{field}", **{field: text + "\0"})
+        yield _login(f"nul-trailing-with-more-{field}", **{field: text + "\0more"})
+
+
+def _empties():
+    for field in FIELDS:
+        yield _login(f"empty-{field}", **{field: ""})
+    yield _login("empty-login-and-password", login="", password="")
+    yield _login("empty-password-of-nobody", login="nobody", password="")
+    yield _login("empty-all", login="", password="", service="", realm="")
+    yield _login("empty-password-with-realm", BOB, password="", realm=BOB.realm)
+
+
+def _early_ends():
+    yield Case("end-at-once", (b"",), half_closes=True)
+    request_ = request(ALICE.user, ALICE.password, "imap", BOB.realm)
+    at = 0
+    for field, text in zip(FIELDS, (ALICE.user, ALICE.password, "imap", BOB.realm)):
+        yield Case(f"end-in-the-length-of-{field}", (request_[:at + 1],), half_closes=True)
+        yield Case(f"end-before-the-text-of-{field}", (request_[:at + 2],), half_closes=True)
+        yield Case(f"end-in-the-text-of-{field}", (request_[:at + 2 + len(text) // 2],), half_closes=True)
+        at += 2 + len(text)
+    yield Case("end-behind-three-fields", (RIGHT[:-2],), half_closes=True)
+    yield Case("half-closed-right", (RIGHT,), half_closes=True)
+    yield Case("half-closed-wrong", (WRONG,), half_closes=True)
+    yield Case("half-closed-empty-password", (request(ALICE.user, ""),), half_closes=True)
+
+
+def _odd_bytes():
+    for account in ODD:
+        yield _login(f"odd-{account.user}", account)
+        yield _login(f"odd-{account.user}-wrong", account, password=account.password + "x")
+    for name, text in {
+        "latin-1": b"j\xfcrgen", "no-utf-8": b"\xff\xfe\xc0\x80", "all-bytes": bytes(range(1, 256)),
+        "newline": b"a\nb", "crlf": b"a\r\nb", "tab": b"a\tb", "escape": b"\x1b[31m", "percent": b"%s%n%x%p",
+        "log-forging": b"x] [reason=none]\nsaslauthd[1]: auth success: [user=root", "ldap": b"*)(uid=*",
+        "sql": b"' or 1=1 --", "slashes": b"../../../etc/passwd", "ohm": "Ω@Ω".encode(),
+    }.items():
+        for field in FIELDS:
+            yield _login(f"odd-{name}-{field}", **{field: text})
+
+
+CASES = [case for group in (_verdicts, _joined, _splits, _more_behind, _fifth_field, _limits, _nuls, _empties,
+                            _early_ends, _odd_bytes) for case in group()]
+
+
+# ---- the comparison
+
+
+def complaints(name, incumbent, candidate, rows):
+    """What is wrong with the candidate's reply to case `name`, seen beside the incumbent's and the table's rows."""
+    matching = [row for row in rows if fnmatchcase(name, row.case)]
+    if len(matching) > 1:
+        return [f"{name}: {len(matching)} rows speak of it"]
+    if not matching:
+        return [] if incumbent == candidate else [f"{name}: {incumbent} became {candidate}, and no row says so"]
+    row = matching[0]
+    if incumbent == candidate:
+        return [f"{name}: no longer differs ({candidate}), but has a row"]
+    problems = [f"{name}: the row says {said} for {who}, which sent {reply}"
+                for who, said, reply in (("saslauthd", row.saslauthd, incumbent), ("Postern", row.postern, candidate))
+                if said != str(reply)]
+    if incumbent.is_accepted != candidate.is_accepted and row.kind != "defect":
+        problems.append(f"{name}: {incumbent} became {candidate}; only a row of kind 'defect' may say so")
+    if candidate.is_unavailable and row.kind != "outage":
+        problems.append(f"{name}: unavailable, where the backend could be asked")
+    if row.kind in ("defect", "outage") and not row.test:
+        problems.append(f"{name}: a row of kind {row.kind!r} needs a test of its own")
+    return problems

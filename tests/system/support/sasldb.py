@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Password databases as Debian's own saslpasswd2 writes them."""
+
+import grp
+import os
+import subprocess
+from dataclasses import dataclass
+
+from support.places import HOST_NAME, SASLDB
+
+
+@dataclass(frozen=True)
+class Account:
+    user: str
+    password: str
+    realm: str = HOST_NAME
+
+
+ALICE = Account("alice", "wonderland")
+BOB = Account("bob", "builder", "example.org")
+
+
+class Sasldb:
+    """A sasldb file: root:sasl 0640, so that a worker in group sasl may read it."""
+
+    def __init__(self, path=SASLDB):
+        self.path = path
+        self.set_aside = path.with_name(path.name + ".aside")
+        for old in (self.path, self.set_aside):
+            old.unlink(missing_ok=True)
+
+    def add(self, account):
+        """Creates the account, or changes its password."""
+        subprocess.run(
+            ["saslpasswd2", "-p", "-c", "-f", self.path, "-u", account.realm, account.user],
+            input=account.password.encode(), check=True, capture_output=True, timeout=20)
+        os.chown(self.path, 0, grp.getgrnam("sasl").gr_gid)
+        self.path.chmod(0o640)
+        return self
+
+    def add_key(self, account):
+        """Writes the key itself: saslpasswd2 would take a user with an @ apart."""
+        key = "\0".join([account.user, account.realm, "userPassword"]).encode()
+        dump = ["VERSION=3", "format=bytevalue", "type=hash", "HEADER=END",
+                f" {key.hex()}", f" {account.password.encode().hex()}", "DATA=END", ""]
+        subprocess.run(["db_load", self.path], input="\n".join(dump).encode(), check=True, timeout=20)
+        return self
+
+    def listing(self):
+        """What Debian's sasldblistusers2 makes of the file, a line a user."""
+        done = subprocess.run(["sasldblistusers2", "-f", self.path], capture_output=True, text=True, timeout=20)
+        return sorted(done.stdout.splitlines())
+
+    def take_away(self):
+        self.path.rename(self.set_aside)
+
+    def damage(self):
+        """Leaves a file of the right size and mode that no Berkeley DB would open."""
+        self.path.rename(self.set_aside)
+        self.path.write_bytes(os.urandom(self.set_aside.stat().st_size))
+        os.chown(self.path, 0, grp.getgrnam("sasl").gr_gid)
+        self.path.chmod(0o640)
+
+    def put_back(self):
+        if self.set_aside.exists():
+            self.set_aside.rename(self.path)

@@ -1,0 +1,414 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What hangs, dies, lies or floods, and what the others notice of it.
+
+After each fault: 200 logins, right and wrong mixed, every answer checked; whoever died has a successor; and no
+process has more descriptors than before.
+"""
+
+import os
+import signal
+import socket
+import statistics
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+
+from support.eventually import eventually
+from support.load import Expected, right_and_wrong, wrong_answers
+from support.sasldb import ALICE, BOB
+
+SASLDB_LOGINS = right_and_wrong(ALICE) + right_and_wrong(BOB)
+FAULT_LOGINS = [Expected("anybody", "good", "", True), Expected("anybody", "bad", "", False),
+                Expected("unknown", "good", "", False), Expected("barred", "good", "", False)]
+
+
+@pytest.fixture
+def faulty(start_postern):
+    """posternd with the backend type `fault`, which does what the user's name says."""
+    return start_postern("--deadline", "2s", backend="fault")
+
+
+def is_complete(daemon, backend):
+    return len(daemon.fronts) == 1 and len(daemon.workers(backend)) == 5
+
+
+@contextmanager
+def unharmed(daemon, logins, backend="sasldb"):
+    """Around a fault: afterwards everybody is there again, answers are right, and nothing has leaked."""
+    eventually(lambda: is_complete(daemon, backend), "front and workers are there")
+    assert wrong_answers(daemon.ask, logins, 20) == []
+    before = daemon.descriptor_counts()
+    yield
+    assert wrong_answers(daemon.ask, logins) == []
+    eventually(lambda: is_complete(daemon, backend), "those who died have successors")
+    eventually(lambda: daemon.descriptor_counts() == before, f"descriptors are as they were: {before}", 10)
+
+
+
+# Processes that die
+
+def test_a_front_that_dies_is_replaced_and_the_socket_stays(postern):
+    with unharmed(postern, SASLDB_LOGINS):
+        front = postern.front
+        front.kill()
+        reply = postern.ask(ALICE.user, ALICE.password, realm=ALICE.realm)  # waits in the backlog, if need be
+        assert reply.is_accepted
+        assert postern.front != front
+
+
+def test_connections_in_the_backlog_survive_the_front(postern):
+    with unharmed(postern, SASLDB_LOGINS):
+        front = postern.front
+        front.kill(signal.SIGSTOP)
+        with ThreadPoolExecutor(20) as pool:
+            logins = [pool.submit(postern.ask, ALICE.user, ALICE.password, realm=ALICE.realm) for _ in range(20)]
+            front.kill()
+            assert [str(login.result()) for login in logins] == ['"OK"'] * 20
+
+
+def test_every_front_that_dies_is_replaced_after_a_pause_if_need_be(postern):
+    with unharmed(postern, SASLDB_LOGINS):
+        for _ in range(3):
+            front = postern.front
+            front.kill()
+            front.wait_gone()
+
+
+def test_each_worker_that_dies_is_replaced(postern):
+    with unharmed(postern, SASLDB_LOGINS):
+        victims = postern.workers()
+        for worker in victims:
+            worker.kill()
+        eventually(lambda: not set(victims) & set(postern.workers()), "the dead are gone")
+
+
+def test_a_worker_that_dies_in_mid_request_costs_that_request_and_no_other(faulty):
+    with unharmed(faulty, FAULT_LOGINS, "fault"), ThreadPoolExecutor(1) as pool:
+        hanging = pool.submit(faulty.ask, "sleep", "x")
+        busy = eventually(lambda: asleep(faulty), "a worker sleeps")
+        for worker in busy:
+            worker.kill()
+        assert hanging.result().is_unavailable
+
+
+def asleep(daemon):
+    """Workers in pause(2): system call 34."""
+    return [worker for worker in daemon.workers("fault")
+            if (worker.directory / "syscall").read_text().startswith("34 ")]
+
+
+def test_a_supervisor_that_dies_takes_its_family_along(sasldb, start_postern, daemons):
+    postern = start_postern()
+    family = postern.supervisor.children
+    postern.supervisor.kill()
+    for process in family:
+        process.wait_gone()
+    postern.wait()
+    restarted = start_postern(directory=postern.directory)
+    assert wrong_answers(restarted.ask, SASLDB_LOGINS) == []
+
+
+# Backends that hang, crash and lie
+
+@pytest.mark.parametrize("order", ["sleep", "garbage", "wrongid", "stop"])
+def test_a_backend_that_never_gives_an_answer_is_an_outage_at_the_deadline_at_the_latest(faulty, order):
+    with unharmed(faulty, FAULT_LOGINS, "fault"):
+        before = time.monotonic()
+        assert faulty.ask(order, "good").is_unavailable
+        waited = time.monotonic() - before
+        if order in ("sleep", "stop"):
+            assert waited >= 1.9  # it was given its time
+        eventually(lambda: "was killed: it was past its deadline" in faulty.output, "its worker is killed")
+
+
+@pytest.mark.parametrize("order", ["crash", "abort", "exit", "throw", "lie", "unavailable", "fork"])
+def test_a_backend_that_breaks_is_an_outage_at_once(faulty, order):
+    with unharmed(faulty, FAULT_LOGINS, "fault"):
+        assert faulty.ask(order, "good").is_unavailable
+
+
+def test_all_workers_hanging_delays_others_to_the_deadline_and_no_longer(faulty):
+    with unharmed(faulty, FAULT_LOGINS, "fault"), ThreadPoolExecutor(15) as pool:
+        hanging = [pool.submit(faulty.ask, "sleep", "x") for _ in range(15)]
+        assert [login.result().raw for login in hanging] == [b"\0\0"] * 15
+
+
+def test_one_backend_that_hangs_leaves_the_other_as_it_was(sasldb, start_postern):
+    postern = start_postern("--deadline", "2s", backend="sasldb,fault")
+    with ThreadPoolExecutor(10) as pool:
+        hanging = [pool.submit(postern.ask, "sleep", "x") for _ in range(10)]
+        assert wrong_answers(postern.ask, [Expected(ALICE.user, ALICE.password, ALICE.realm, True),
+                                           Expected(ALICE.user, "wrong", ALICE.realm, False)]) == []
+        assert all(login.result().is_unavailable for login in hanging)
+
+
+def test_a_fault_never_becomes_an_ok(faulty):
+    for order in ["sleep", "garbage", "wrongid", "crash", "abort", "exit", "throw", "lie", "unavailable", "fork"]:
+        assert not faulty.ask(order, "good").is_accepted
+
+
+def test_an_outage_can_be_said_as_no_where_the_admin_wants_it(start_postern):
+    postern = start_postern("--when-unavailable", "say_no", backend="fault")
+    assert postern.ask("unavailable", "good").raw == b"\0\2NO"
+
+
+# Clients
+
+def test_honest_logins_pass_a_thousand_silent_connections_kept_up_for_a_minute(postern):
+    seconds = float(os.environ.get("POSTERN_FLOOD_SECONDS", "60"))
+    with unharmed(postern, SASLDB_LOGINS):
+        stop = threading.Event()
+        flood = threading.Thread(target=keep_connections, args=(postern.socket, 1000, stop))
+        flood.start()
+        try:
+            eventually(lambda: len(postern.front.descriptors) > 1000, "a thousand connections are open", 20)
+            end = time.monotonic() + seconds
+            while time.monotonic() < end:
+                assert wrong_answers(postern.ask, SASLDB_LOGINS, 40) == []
+                assert len(postern.front.descriptors) > 800
+        finally:
+            stop.set()
+            flood.join()
+        eventually(lambda: len(postern.front.descriptors) < 100, "the silent ones are gone", 20)
+
+
+def keep_connections(path, count, stop):
+    """Opens `count` connections that say nothing, and a new one for each that the server ends."""
+    connections = []
+    while not stop.is_set():
+        while len(connections) < count:
+            connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            connection.connect(str(path))
+            connection.setblocking(False)
+            connections.append(connection)
+        connections = [connection for connection in connections if is_open(connection)]
+        stop.wait(0.05)
+    for connection in connections:
+        connection.close()
+
+
+def is_open(connection):
+    try:
+        connection.recv(1)
+    except BlockingIOError:
+        return True
+    except OSError:
+        pass
+    connection.close()
+    return False
+
+
+@pytest.mark.parametrize("sent", [b"", b"\0", b"\0\5ali", b"\0\5alice\0\3pw1\0\0\0"], ids=["nothing", "a byte", "half a name", "all but one"])
+def test_a_silent_client_is_ended_at_the_deadline(sasldb, start_postern, sent):
+    postern = start_postern("--deadline", "1s")
+    with unharmed(postern, SASLDB_LOGINS), postern.connect() as connection:
+        before = time.monotonic()
+        reply = connection.send(sent).reply()
+        assert reply.ending == "eof"
+        assert reply.raw == (b"\0\0" if sent else b"")
+        assert time.monotonic() - before >= 0.9
+
+
+def test_a_client_that_drips_is_ended_at_the_deadline(sasldb, start_postern):
+    postern = start_postern("--deadline", "1s")
+    with unharmed(postern, SASLDB_LOGINS), postern.connect() as connection:
+        connection.send(b"\0\xff")
+        ended = threading.Event()
+
+        def drip():
+            while not ended.wait(0.05):
+                connection.send(b"x")
+
+        dripping = threading.Thread(target=drip)
+        dripping.start()
+        reply = connection.reply(10)
+        ended.set()
+        dripping.join()
+        assert reply.ending != "open"
+        assert not reply.is_accepted
+
+
+def test_a_client_that_never_stops_sending_is_ended_at_the_deadline(sasldb, start_postern):
+    postern = start_postern("--deadline", "1s")
+    with unharmed(postern, SASLDB_LOGINS), postern.connect() as connection:
+        end = time.monotonic() + 10
+        with pytest.raises(OSError):
+            while time.monotonic() < end:
+                connection.socket.sendall(b"\xff" * 4096)
+
+
+def test_a_client_that_never_reads_its_answer_harms_nobody(postern):
+    with unharmed(postern, SASLDB_LOGINS):
+        unread = [postern.connect() for _ in range(200)]
+        for connection in unread:
+            connection.send(b"\0\1a\0\1b\0\0\0\0")
+        eventually(lambda: len(postern.front.descriptors) < 50, "the front is done with them", 15)
+        for connection in unread:
+            connection.socket.close()
+
+
+@pytest.mark.parametrize("position", range(1, 9))
+def test_a_client_that_hangs_up_leaves_no_trace(postern, position):
+    """At each end of a length and of a field, and once behind the whole request."""
+    pieces = [b"\0\5", b"alice", b"\0\2", b"pw", b"\0\4", b"imap", b"\0\5", b"realm"]
+    with unharmed(postern, SASLDB_LOGINS):
+        log = postern.output
+        for _ in range(50):
+            with postern.connect() as connection:
+                connection.send(b"".join(pieces[:position]))
+        eventually(lambda: len(postern.front.descriptors) < 50, "the front is done with them")
+        if position < 8:
+            assert postern.output == log
+
+
+def test_beyond_the_bound_on_connections_the_one_idle_for_longest_ends(sasldb, start_postern):
+    postern = start_postern("--sessions-max", "20")
+    with unharmed(postern, SASLDB_LOGINS):
+        silent = [postern.connect() for _ in range(20)]
+        assert postern.ask(ALICE.user, ALICE.password, realm=ALICE.realm).is_accepted
+        assert silent[0].reply(5).ending == "eof"
+        assert silent[19].reply(0.01).ending == "open"
+        for connection in silent:
+            connection.socket.close()
+
+
+def test_a_request_of_nonsense_stays_in_its_connection(postern):
+    """Row 23 of the faults: one bad request beside a hundred good ones."""
+    stop = threading.Event()
+
+    def talk_nonsense():
+        while not stop.is_set():
+            with postern.connect() as connection:
+                connection.send(os.urandom(300)).finish_sending().reply()
+
+    with unharmed(postern, SASLDB_LOGINS):
+        nonsense = threading.Thread(target=talk_nonsense)
+        nonsense.start()
+        try:
+            assert wrong_answers(postern.ask, SASLDB_LOGINS) == []
+        finally:
+            stop.set()
+            nonsense.join()
+
+
+# The log
+
+def test_a_syslogd_that_stands_still_delays_nobody_and_the_loss_is_told(sasldb, start_postern, syslog):
+    postern = start_postern(mode="")
+    with unharmed(postern, SASLDB_LOGINS):
+        syslog.pause()
+        assert wrong_answers(postern.ask, SASLDB_LOGINS, 2000) == []
+        syslog.resume()
+        eventually(lambda: tells_of_loss(postern, syslog), "the loss is told", 10)
+
+
+def tells_of_loss(postern, syslog):
+    postern.ask(ALICE.user, "wrong", realm=ALICE.realm)
+    return any("log lines were dropped" in text for text in syslog.texts())
+
+
+def test_a_syslogd_that_was_restarted_is_found_again(sasldb, start_postern, syslog):
+    postern = start_postern(mode="")
+    with unharmed(postern, SASLDB_LOGINS):
+        syslog.stop()
+        assert wrong_answers(postern.ask, SASLDB_LOGINS) == []
+        syslog.start()
+        eventually(lambda: logs_again(postern, syslog), "lines arrive again", 10)
+
+
+def logs_again(postern, syslog):
+    postern.ask("after-the-restart", "wrong")
+    return any("after-the-restart" in text for text in syslog.texts())
+
+
+@pytest.mark.parametrize("login", ["%s%n%x%p", "a\nsaslauthd[1]: auth success", "\x1b[2Jx", "a] [reason=none", "ÿ\udcff",
+                                   "tab\there", "x" * 1024])
+def test_no_name_can_forge_break_or_flood_a_log_line(sasldb, start_postern, syslog, login):
+    """Rows 26 and 27: one event is one line, whatever the bytes."""
+    postern = start_postern(mode="")
+    raw = login.encode("utf-8", "surrogateescape")
+    assert postern.ask(raw, "never-in-the-log", service=raw, realm=raw).is_refused
+    syslog.wait_for("[mech=sasldb]")
+    failures = [text for text in syslog.texts() if "[reason=" in text]
+    assert len(failures) == 1
+    assert failures[0].count("[reason=") == 1 + login.count("[reason=") * 3
+    assert failures[0].strip(" :").startswith("auth failure: [user=")
+    assert all(character.isprintable() for character in failures[0])
+    assert "never-in-the-log" not in "".join(syslog.texts())
+    assert len(failures[0]) < 1024
+
+
+# Time
+
+def median_times(ask_first, ask_second, samples=500):
+    """Two kinds of login, taken in turn so that whatever else the machine does hits both alike."""
+    def timed(ask):
+        before = time.monotonic()
+        ask()
+        return time.monotonic() - before
+
+    with ThreadPoolExecutor(16) as pool:
+        pairs = list(pool.map(lambda _: (timed(ask_first), timed(ask_second)), range(samples)))
+    return [statistics.median(times) for times in zip(*pairs)]
+
+
+def differ(times):
+    """By more than a twentieth: what an attacker could measure."""
+    return max(times) > 1.05 * min(times)
+
+
+def test_an_unknown_user_takes_as_long_as_a_wrong_password(sasldb, start_postern):
+    postern = start_postern(failure_delay="100ms")
+    times = median_times(lambda: postern.ask(ALICE.user, "wrong", realm=ALICE.realm),
+                         lambda: postern.ask("nobody-of-that-name", "wrong", realm=ALICE.realm))
+    assert not differ(times), times
+
+
+def test_refusals_keep_their_distance_when_the_backend_itself_tells_users_apart(start_postern):
+    postern = start_postern(backend="fault", failure_delay="200ms")
+    times = median_times(lambda: postern.ask("slow", "bad", realm="50"), lambda: postern.ask("unknown", "bad"), 100)
+    assert not differ(times), times
+
+
+def test_the_comparison_of_times_finds_a_difference_where_there_is_one(start_postern):
+    postern = start_postern(backend="fault", failure_delay="0")
+    times = median_times(lambda: postern.ask("slow", "bad", realm="50"), lambda: postern.ask("unknown", "bad"), 100)
+    assert differ(times), times
+
+
+# The end
+
+def test_requests_in_flight_are_answered_before_the_daemon_ends(start_postern):
+    postern = start_postern(backend="fault")
+    with ThreadPoolExecutor(3) as pool:
+        slow = [pool.submit(postern.ask, "slow", "good", realm="1000") for _ in range(3)]
+        eventually(lambda: len(postern.front.descriptors) > 10, "they have connected")
+        eventually(lambda: sleeping_slowly(postern) == 3, "they are in work")
+        postern.stop()
+        assert [login.result().text for login in slow] == ["OK"] * 3
+
+
+def sleeping_slowly(daemon):
+    """Workers in clock_nanosleep(2): system call 230."""
+    return len([worker for worker in daemon.workers("fault")
+                if (worker.directory / "syscall").read_text().startswith("230 ")])
+
+
+def test_a_hanging_backend_does_not_keep_the_daemon_from_ending(start_postern):
+    postern = start_postern("--deadline", "1s", backend="fault")
+    with ThreadPoolExecutor(1) as pool:
+        hanging = pool.submit(postern.ask, "sleep", "x")
+        eventually(lambda: asleep(postern), "a worker sleeps")
+        postern.stop()
+        assert hanging.result().is_unavailable
+
+
+def test_silent_clients_do_not_keep_the_daemon_from_ending(postern):
+    silent = [postern.connect() for _ in range(50)]
+    eventually(lambda: len(postern.front.descriptors) > 50, "they have connected")
+    postern.stop()
+    for connection in silent:
+        assert connection.reply(5).ending == "eof"

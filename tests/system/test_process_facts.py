@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What DESIGN and daemon/README.md say of the processes, read from /proc while they run."""
+
+import grp
+import os
+import pwd
+import resource
+import shutil
+import signal
+import subprocess
+
+import pytest
+
+from support.eventually import eventually
+from support.load import right_and_wrong, wrong_answers
+from support.places import BUILD
+from support.refused_calls import REFUSED, expect_refused_call
+from support.sasldb import ALICE
+
+POSTERN_USER = pwd.getpwnam("postern")
+SASL_GROUP = grp.getgrnam("sasl")
+
+
+@pytest.fixture
+def workers(postern):
+    """The five, once all are ready: a worker that has not yet loaded its plug-in maps less than it will."""
+    return eventually(lambda: len(ready_workers(postern)) == 5 and postern.workers(), "five workers are ready")
+
+
+def ready_workers(daemon):
+    return [worker for worker in daemon.workers() if maps(worker, "libdb-")]
+
+
+def maps(process, library):
+    return [path for path in process.mapped_files if f"/{library}" in path]
+
+
+def test_there_is_one_supervisor_one_front_and_five_workers(postern, workers):
+    assert len(postern.fronts) == 1
+    assert len(workers) == 5
+    assert len(postern.processes()) == 7
+
+
+def test_ps_shows_the_roles_and_the_supervisor_keeps_its_name(postern, workers):
+    assert postern.supervisor.name == "posternd"
+    assert postern.front.command_line == "posternd front"
+    assert postern.front.name == "postern-front"
+    assert {worker.command_line for worker in workers} == {"posternd worker sasldb"}
+    assert {worker.name for worker in workers} == {"postern-worker"}
+
+
+def test_the_supervisor_alone_is_root(postern, workers):
+    assert postern.supervisor.uids == [0] * 4
+    assert postern.front.uids == [POSTERN_USER.pw_uid] * 4
+    assert postern.front.gids == [POSTERN_USER.pw_gid] * 4
+    assert postern.front.groups == []
+    for worker in workers:
+        assert worker.uids == [POSTERN_USER.pw_uid] * 4
+        assert worker.gids == [SASL_GROUP.gr_gid] * 4
+        assert worker.groups == []
+
+
+def test_front_and_workers_have_no_capability_and_never_get_one(postern, workers):
+    for process in [postern.front, *workers]:
+        assert [process.capabilities(which) for which in ("Eff", "Prm", "Inh", "Bnd", "Amb")] == [0] * 5
+        assert process.has_no_new_privs
+
+
+def test_the_front_is_filtered_and_has_an_empty_root_that_nobody_can_fill(postern):
+    front = postern.front
+    assert front.seccomp_mode == 2
+    assert os.listdir(front.root) == []
+    assert os.readlink(front.root).endswith(" (deleted)")
+    with pytest.raises(OSError):
+        (front.root / "file").touch()
+
+
+def test_front_and_workers_leave_no_core_and_are_closed_to_debuggers(postern, workers):
+    for process in [postern.front, *workers]:
+        assert process.limits["Max core file size"] == ("0", "0")
+        assert os.stat(process.directory / "maps").st_uid == 0  # /proc belongs to root where nothing may be dumped
+
+
+def test_the_front_may_use_every_descriptor_there_is(postern):
+    soft, hard = postern.front.limits["Max open files"]
+    assert soft == hard
+
+
+def test_only_workers_map_the_libraries_of_backends(postern, workers):
+    for worker in workers:
+        assert maps(worker, "libdb-")  # the control: this is what a mapped library looks like
+        assert maps(worker, "backend_sasldb.so")
+    for process in [postern.supervisor, postern.front]:
+        for library in ("libdb-", "libpam", "libldap", "backend_"):
+            assert not maps(process, library), f"{process} maps {library}"
+
+
+def test_no_process_holds_a_descriptor_that_it_has_no_use_for(postern, workers):
+    assert wrong_answers(postern.ask, right_and_wrong(ALICE), 20) == []
+    for worker in workers:
+        descriptors = dict(worker.descriptors)
+        database = [number for number, what in descriptors.items() if what == "/etc/sasldb2"]
+        assert len(database) <= 1
+        for number in database:
+            del descriptors[number]  # what it is there for
+        assert descriptors.pop(3).startswith("socket:")
+        assert descriptors.pop(0) == descriptors.pop(1) == "/dev/null"
+        assert descriptors.pop(2) == str(postern.output_file)  # in the foreground
+        assert descriptors == {}
+    for number, what in postern.front.descriptors.items():
+        is_stream = what in ("/dev/null", str(postern.output_file))
+        assert is_stream or what.startswith(("socket:", "anon_inode:")), f"descriptor {number} of the front is {what}"
+
+
+def test_in_the_background_nobody_holds_the_callers_terminal(sasldb, start_postern):
+    postern = start_postern(mode="")
+    eventually(lambda: len(ready_workers(postern)) == 5, "five workers are ready")
+    for process in postern.processes():
+        assert [process.descriptors[number] for number in (0, 1, 2)] == ["/dev/null"] * 3
+        assert str(postern.output_file) not in process.descriptors.values()
+
+
+def test_the_environment_of_the_caller_reaches_no_role(sasldb, start_postern, monkeypatch):
+    monkeypatch.setenv("SECRET_OF_THE_CALLER", "1")
+    monkeypatch.setenv("LD_LIBRARY_PATH", "/nonexistent")
+    postern = start_postern()
+    eventually(lambda: len(ready_workers(postern)) == 5, "five workers are ready")
+    for process in postern.supervisor.children:
+        environment = (process.directory / "environ").read_bytes()
+        assert b"SECRET_OF_THE_CALLER" not in environment
+        assert b"LD_LIBRARY_PATH" not in environment
+
+
+def test_the_supervisor_works_in_the_run_directory(postern):
+    assert postern.supervisor.working_directory == str(postern.directory)
+
+
+# A front that was taken over
+
+CALLS = {"openat": 257, "socket": 41, "connect": 42, "execve": 59, "ptrace": 101}
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_front_that_tries_what_it_never_does_is_ended_and_the_next_one_serves(postern, call):
+    front = postern.front
+    expect_refused_call(call)
+    subprocess.run(["gdb", "-p", str(front.pid), "-batch", "-ex", "handle SIGSYS nostop noprint pass",
+                    "-ex", f"call (long)syscall({CALLS[call]}, 0, 0, 0, 0, 0, 0)"],
+                   capture_output=True, timeout=60, check=False)
+    front.wait_gone()
+    eventually(lambda: f"{REFUSED} {call}\n" in postern.output, f"the log names {call}")
+    assert wrong_answers(postern.ask, right_and_wrong(ALICE), 20) == []
+    assert postern.front != front
+
+
+# Files that must not be trusted, and files that must not be made
+
+@pytest.fixture
+def copied_build(tmp_path):
+    """The programs, installed elsewhere, so that a test may spoil them."""
+    shutil.copytree(BUILD / "sbin", tmp_path / "sbin")
+    plugins = next(BUILD.glob("lib*/**/backend_sasldb.so")).parent
+    shutil.copytree(plugins, tmp_path / plugins.relative_to(BUILD))
+    return tmp_path
+
+
+def start_copy(build, directory):
+    return subprocess.run([build / "sbin/posternd", "-a", "sasldb", "-m", directory], capture_output=True, text=True,
+                          timeout=60, check=False)
+
+
+@pytest.mark.parametrize("file, spoil, complaint", [
+    ("backend_sasldb.so", lambda path: path.chmod(0o646), "may be written by others"),
+    ("backend_sasldb.so", lambda path: path.chmod(0o664), "may be written by others"),
+    ("backend_sasldb.so", lambda path: os.chown(path, POSTERN_USER.pw_uid, 0), "does not belong to root"),
+    ("backend_sasldb.so", lambda path: path.unlink(), "No such file"),
+    ("backend_sasldb.so", lambda path: path.write_bytes(b"no library" * 1000), "invalid ELF header"),
+    ("backend_sasldb.so", lambda path: shutil.copy(path.with_name("backend_fault.so"), path), "of type fault"),
+    ("posternd", lambda path: path.chmod(0o777), "may be written by others"),
+])
+def test_a_program_that_others_could_have_changed_is_not_run(sasldb, copied_build, tmp_path, file, spoil, complaint):
+    spoil(next(copied_build.rglob(file)))
+    done = start_copy(copied_build, tmp_path / "run")
+    assert done.returncode == 1
+    assert complaint in done.stderr
+    assert not list((tmp_path / "run").glob("*"))
+
+
+def test_an_untouched_copy_runs(sasldb, copied_build, start_postern):
+    postern = start_postern(program=copied_build / "sbin/posternd")
+    assert postern.ask(ALICE.user, ALICE.password, realm=ALICE.realm).is_accepted
+
+
+def dumps_core(directory):
+    """The control: whether a process that may leave a core here does."""
+    process = subprocess.Popen(["sleep", "60"], cwd=directory, preexec_fn=lambda: resource.setrlimit(
+        resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY)))
+    process.send_signal(signal.SIGSEGV)
+    _, status = os.waitpid(process.pid, 0)
+    process.returncode = 0
+    return os.WCOREDUMP(status)
+
+
+@pytest.mark.parametrize("role", ["front", "worker"])
+def test_a_crash_leaves_no_core_with_passwords_in_it(sasldb, start_postern, tmp_path, role):
+    assert dumps_core(tmp_path), "this machine leaves no core files at all: the test would show nothing"
+    resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    postern = start_postern()
+    eventually(lambda: "listening on socket" in postern.output, "the start is over")
+    ready = ready_workers(postern)
+    victim = postern.front if role == "front" else ready[0]
+    victim.kill(signal.SIGSEGV)
+    eventually(lambda: f"{role} {victim.pid}" in postern.output, "the supervisor sees the crash")
+    assert "was killed by signal 11" in postern.output
+    assert "core dumped" not in postern.output
+    assert not list(postern.directory.glob("core*"))
+
+
+def test_a_password_that_was_given_is_in_no_memory_that_could_be_dumped(postern, workers):
+    needle = "x9-needle-in-the-haystack"
+    for _ in range(20):
+        assert postern.ask("alice", needle).is_refused
+    for process in [postern.front, *workers]:
+        assert not memory_holds(process, needle.encode())
+
+
+def test_the_search_in_memory_finds_what_is_there(postern):
+    with postern.connect() as connection:
+        connection.send_and_be_read(b"\0\5alice\0\x20needle-of-a-password-half-")
+        assert memory_holds(postern.front, b"needle-of-a-password", also_undumped=True)
+        assert not memory_holds(postern.front, b"needle-of-a-password")
+
+
+def memory_holds(process, needle, also_undumped=False):
+    """Whether the writable memory of a process that could get into a core file holds the bytes."""
+    with open(process.directory / "smaps", encoding="ascii") as smaps, open(process.directory / "mem", "rb") as memory:
+        for line in smaps:
+            words = line.split()
+            if not words[0].endswith(":"):
+                begin, end = (int(number, 16) for number in words[0].split("-"))
+                is_writable = "w" in words[1]
+            elif words[0] == "VmFlags:" and is_writable and (also_undumped or "dd" not in words):
+                memory.seek(begin)
+                if needle in memory.read(end - begin):
+                    return True
+    return False
