@@ -168,7 +168,7 @@ def test_honest_logins_pass_a_thousand_silent_connections_kept_up_for_a_minute(p
             end = time.monotonic() + seconds
             while time.monotonic() < end:
                 assert wrong_answers(postern.ask, SASLDB_LOGINS, 40) == []
-                assert len(postern.front.descriptors) > 800
+                eventually(lambda: len(postern.front.descriptors) > 1000, "the flood goes on")
         finally:
             stop.set()
             flood.join()

@@ -133,17 +133,20 @@ def test_it_serves_when_the_start_has_ended(sasldb, start_postern):
         ready.stop()
 
 
-def test_it_shares_its_terminal_or_file_with_others(sasldb, start_postern, tmp_path):
-    """What others write to the file that is its stderr is not overwritten, and not lost."""
-    shared = tmp_path / "log"
-    ready = daemon.posternd("-V", mode="")
-    with open(shared, "wb") as output:
-        subprocess.run(["sh", "-c", 'echo before; "$@"; echo after', "sh", *ready.command], stdout=output, stderr=output, timeout=20)
-    ready.pid = int(ready.pid_file.read_text())
-    ready.stop()
-    said = shared.read_text().splitlines()
-    assert said[0] == "before" and said[-1] == "after"
-    assert any(line.endswith(f" :listening on socket: {ready.socket}") for line in said)
+def test_it_shares_the_file_that_is_its_stderr(sasldb, tmp_path):
+    """What others write there is not overwritten, and stands in the order of events."""
+    ready = daemon.posternd()
+    with open(tmp_path / "shared", "wb", buffering=0) as shared:
+        shared.write(b"before\n")
+        process = subprocess.Popen(ready.command, stderr=shared)
+        process.returncode, ready.pid = 0, process.pid  # stop() collects it
+        ready.wait_ready()
+        shared.write(b"between\n")
+        assert ready.ask(ALICE.user, "looking-glass").is_refused
+        ready.stop()
+        shared.write(b"after\n")
+    said = (tmp_path / "shared").read_text()
+    assert re.fullmatch(r"before\n(.+\n)*between\n(.+\n)*.*auth failure: .*\n(.+\n)*after\n", said), said
 
 
 def test_a_socket_path_that_does_not_fit_is_refused():

@@ -244,3 +244,30 @@ def memory_holds(process, needle, also_undumped=False):
                 if needle in memory.read(end - begin):
                     return True
     return False
+
+
+# Without root
+
+@pytest.fixture
+def as_nobody(copied_build, tmp_path):
+    """A posternd that everybody may run, started by somebody who may nothing."""
+    for directory in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
+        directory.chmod(0o755)
+    program = tmp_path / "as-nobody"
+    program.write_text(f'#!/bin/sh\nexec setpriv --reuid=nobody --regid=nogroup --clear-groups {copied_build}/sbin/posternd "$@"\n')
+    program.chmod(0o755)
+    return program
+
+
+def test_without_root_every_process_runs_as_the_caller_and_the_log_says_so(sasldb, as_nobody, tmp_path, start_postern):
+    nobody = pwd.getpwnam("nobody")
+    directory = tmp_path / "run"
+    directory.mkdir()
+    os.chown(directory, nobody.pw_uid, nobody.pw_gid)
+    sasldb.path.chmod(0o644)
+    postern = start_postern(program=as_nobody, directory=directory)
+    assert wrong_answers(postern.ask, right_and_wrong(ALICE), 20) == []
+    eventually(lambda: len(ready_workers(postern)) == 5, "five workers are ready")
+    assert {tuple(process.uids) for process in postern.processes()} == {(nobody.pw_uid,) * 4}
+    assert postern.front.seccomp_mode == 2
+    assert "not started as root" in postern.output

@@ -81,13 +81,16 @@ def planted_command(tmp_path):
     os.environ["PATH"] = path
 
 
+NOT_LEFT_BEHIND = ("/dev/pts", "/run/pytest", str(SOURCE / "build"))  # the tests' own, and what a build is for
+
+
 def traces():
     """What could be left of a program: the namespace's processes, its files (with all that was changed in /etc and
     /var, which are overlays kept in /run), its mounts."""
     processes = {(process.pid, process.name) for process in all_processes() if process.is_alive}
     files = {os.path.join(directory, name) for root in ("/tmp", "/run", "/dev")
              for directory, directories, names in os.walk(root) for name in directories + names
-             if not directory.startswith(("/dev/pts", "/run/pytest"))}  # the latter is the tests' own
+             if not directory.startswith(NOT_LEFT_BEHIND)}
     return {"processes": processes, "files": files, "mounts": set(Path("/proc/self/mountinfo").read_text().splitlines())}
 
 
