@@ -63,7 +63,7 @@ po::options_description flags_of_saslauthd()
         (",c", po::bool_switch(), "keep successful logins in memory for a while (not in this version)")
         (",d", po::bool_switch(), "stay in the foreground and say more, also on the terminal")
         (",f", po::bool_switch(), "stay in the foreground")
-        (",h", po::bool_switch(), "print this help")
+        ("help,h", po::bool_switch(), "print this help")
         (",l", po::bool_switch(), "accepted for saslauthd's sake: there is no lock to disable")
         (",m", po::value<std::string>()->value_name("DIR"), "run directory; the socket is DIR/mux (default /var/run/saslauthd)")
         (",n", po::value<std::string>()->value_name("N"), "workers kept ready for each mechanism (default 5)")
@@ -72,7 +72,7 @@ po::options_description flags_of_saslauthd()
         (",s", po::value<std::string>()->value_name("KIB"), "size of the cache (not in this version)")
         (",t", po::value<std::string>()->value_name("SECONDS"), "how long the cache keeps a login (not in this version)")
         (",V", po::bool_switch(), "say more in the log")
-        (",v", po::bool_switch(), "print the version and the mechanisms")
+        ("version,v", po::bool_switch(), "print the version and the mechanisms")
         (",T", po::bool_switch(), "accepted: only saslauthd's man page knows it")
         (",H", po::value<std::string>()->value_name("HOST"), "accepted: only saslauthd's man page knows it");
     // clang-format on
@@ -175,6 +175,12 @@ private:
     po::variables_map map_;
 };
 
+/// Boost calls the option -n "--n".
+std::string as_typed(const std::string& name)
+{
+    return name.size() == 3 && name.starts_with("--") ? name.substr(1) : name;
+}
+
 /// Boost's complaint in our words, with a suggestion for a misspelt long option.
 [[noreturn]] void throw_config_error(const po::error& error, const po::options_description& options)
 {
@@ -188,6 +194,9 @@ private:
     }
     if (dynamic_cast<const po::too_many_positional_options_error*>(&error) != nullptr)
         throw ConfigError{"stray arguments: every argument belongs to an option"};
+    const auto* const syntax = dynamic_cast<const po::invalid_command_line_syntax*>(&error);
+    if (syntax != nullptr && syntax->kind() == po::invalid_syntax::missing_parameter)
+        throw ConfigError{as_typed(syntax->get_option_name()) + " needs a value"};
     throw ConfigError{error.what()};
 }
 
@@ -356,9 +365,9 @@ CommandLine parse_command_line(std::span<const std::string> arguments)
     const po::options_description options = all_options();
     try {
         const Given given{options, {arguments.begin() + 1, arguments.end()}};
-        if (given.has_flag("-h"))
+        if (given.has_flag("help"))
             return CommandLineText{usage_text(arguments.front())};
-        if (given.has_flag("-v"))
+        if (given.has_flag("version"))
             return CommandLineText{version_text()};
         return read_config(given);
     } catch (const po::error& error) {

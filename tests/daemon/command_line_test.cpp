@@ -171,10 +171,11 @@ TEST_CASE("what makes no sense is refused, and the complaint says what was expec
         {"-a sasldb --log stderr", "needs -f or -d"},
         {"-a sasldb --dedline 2s", "did you mean --deadline?"},
         {"-a sasldb --dead 2s", "unknown option"},
+        {"-a sasldb --deadline", "--deadline needs a value"},
         {"-a sasldb -x", "unknown option -x"},
         {"-a sasldb stray", "stray arguments"},
-        {"-a", "required argument"},
-        {"-a sasldb -n", "required argument"},
+        {"-a", "-a needs a value"},
+        {"-a sasldb -n", "-n needs a value"},
     }));
     CAPTURE(typed);
     CHECK_THAT(complaint(typed), Catch::Contains(part));
@@ -188,5 +189,7 @@ TEST_CASE("numbers are checked before the mechanism is looked at, as saslauthd d
 TEST_CASE("the flags -v and -h say something and start nothing, whatever else is given", "[flags]")
 {
     CHECK_THAT(text("-v"), Catch::StartsWith("postern ") && Catch::Contains("authentication mechanisms: sasldb"));
+    CHECK(text("--version") == text("-v"));
+    CHECK(text("--help") == text("-h"));
     CHECK_THAT(text("-h -n -1"), Catch::Contains("--sasldb-path FILE") && Catch::Contains("/etc/sasldb2"));
 }
