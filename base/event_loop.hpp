@@ -92,6 +92,7 @@ public:
 
     void schedule(TimePoint when);
     void cancel() noexcept;
+    [[nodiscard]] bool is_scheduled() const noexcept { return when_ != TimePoint::max(); }
 
 private:
     friend class EventLoop;

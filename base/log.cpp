@@ -4,6 +4,7 @@
 #include "base/posix_error.hpp"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -17,8 +18,8 @@ namespace postern {
 
 namespace {
 
-constexpr int facility_auth = 4; // RFC 5424, table 1
-constexpr std::size_t line_bytes_max = 2048;
+constexpr int facility_auth = 4;             // RFC 5424, table 1
+constexpr std::size_t line_bytes_max = 2048; // less than PIPE_BUF: a pipe with room takes a line whole
 
 /// RFC 3164's time, in the C locale; localtime_r opens no file once tzset() has run.
 std::string syslog_time()
@@ -88,7 +89,6 @@ try {
         write_stream(text);
     if (expects_syslog_)
         write_syslog(level, text);
-
 } catch (const std::exception&) {
     ++dropped_by_syslog_; // out of memory: there is nobody left to tell
 }
@@ -137,7 +137,9 @@ bool DescriptorLog::send_stream(std::string_view text)
     line += '\n';
     if (::send(stream_.get(), line.data(), line.size(), MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
         return true;
-    return errno == ENOTSOCK && ::write(stream_.get(), line.data(), line.size()) >= 0;
+    pollfd room{stream_.get(), POLLOUT, 0}; // a terminal or pipe of somebody else could not be opened anew
+    return errno == ENOTSOCK && ::poll(&room, 1, 0) == 1 &&
+           ::write(stream_.get(), line.data(), line.size()) >= 0;
 }
 
 UniqueFd connect_syslog(const char* path) noexcept

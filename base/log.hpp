@@ -65,6 +65,7 @@ public:
     void on_syslog_lost(std::function<void()> callback) { on_syslog_lost_ = std::move(callback); }
 
     void write(LogLevel level, std::string_view text) noexcept override;
+    [[nodiscard]] bool writes_debug() const noexcept override { return style_.with_debug; }
 
     /// Lines dropped and not yet reported.
     [[nodiscard]] std::uint64_t dropped() const noexcept { return dropped_by_syslog_ + dropped_by_stream_; }

@@ -2,6 +2,7 @@
 #include "base/message_socket.hpp"
 
 #include "base/posix_error.hpp"
+#include "base/received_descriptors.hpp"
 
 #include <fcntl.h>
 #include <sys/socket.h>
@@ -12,30 +13,6 @@
 #include <cstring>
 
 namespace postern {
-
-namespace {
-
-using ControlBuffer = std::array<char, CMSG_SPACE(MessageSocket::descriptors_max * sizeof(int))>;
-
-/// Takes over what the kernel has put into this process, whatever the message turns out to be.
-std::vector<UniqueFd> take_descriptors(msghdr& header)
-{
-    std::vector<UniqueFd> descriptors;
-    for (cmsghdr* control = CMSG_FIRSTHDR(&header); control != nullptr;
-         control = CMSG_NXTHDR(&header, control)) {
-        if (control->cmsg_level != SOL_SOCKET || control->cmsg_type != SCM_RIGHTS)
-            continue;
-        const std::size_t count = (control->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-        for (std::size_t i = 0; i < count; ++i) {
-            int fd = -1;
-            std::memcpy(&fd, CMSG_DATA(control) + i * sizeof fd, sizeof fd);
-            descriptors.emplace_back(fd);
-        }
-    }
-    return descriptors;
-}
-
-} // namespace
 
 void MessageSocket::set_non_blocking()
 {
@@ -49,9 +26,9 @@ bool MessageSocket::send(std::string_view bytes, std::span<const int> descriptor
     msghdr header{};
     header.msg_iov = &data;
     header.msg_iovlen = 1;
-    alignas(cmsghdr) ControlBuffer control{};
+    ControlBuffer control;
     if (!descriptors.empty()) {
-        header.msg_control = control.data();
+        header.msg_control = control.bytes.data();
         header.msg_controllen = CMSG_SPACE(descriptors.size_bytes());
         cmsghdr* const rights = CMSG_FIRSTHDR(&header);
         rights->cmsg_level = SOL_SOCKET;
@@ -72,9 +49,9 @@ MessageSocket::Incoming MessageSocket::receive(std::span<char> buffer)
     msghdr header{};
     header.msg_iov = &data;
     header.msg_iovlen = 1;
-    alignas(cmsghdr) ControlBuffer control; // not cleared: the kernel says how much of it counts
-    header.msg_control = control.data();
-    header.msg_controllen = control.size();
+    ControlBuffer control; // not cleared: the kernel says how much of it counts
+    header.msg_control = control.bytes.data();
+    header.msg_controllen = control.bytes.size();
     ssize_t got = -1;
     do
         got = ::recvmsg(fd(), &header, MSG_CMSG_CLOEXEC);
@@ -84,7 +61,7 @@ MessageSocket::Incoming MessageSocket::receive(std::span<char> buffer)
     std::vector<UniqueFd> descriptors = take_descriptors(header);
     if (got == 0)
         return {Received::end, {}, {}}; // no message of ours is empty
-    if ((header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0)
+    if ((header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 || descriptors.size() > descriptors_max)
         return {Received::broken, {}, {}};
     return {Received::message, {buffer.data(), static_cast<std::size_t>(got)}, std::move(descriptors)};
 }

@@ -29,7 +29,7 @@ struct MessageWriter {
 
     void operator()(const WorkerLogLine& line) const
     {
-        writer.u8(static_cast<std::uint8_t>(Type::log_line)).u8(line.level);
+        writer.u8(static_cast<std::uint8_t>(Type::log_line)).u8(static_cast<std::uint8_t>(line.level));
         writer.counted_string(std::string_view{line.text}.substr(0, text_bytes_max));
     }
 };
@@ -61,7 +61,7 @@ std::optional<WorkerMessage> parse_log_line(ByteReader& reader)
     const auto text = reader.counted_string();
     if (!level || !is_log_level(*level) || !text)
         return std::nullopt;
-    return WorkerLogLine{*level, std::string{*text}};
+    return WorkerLogLine{static_cast<LogLevel>(*level), std::string{*text}};
 }
 
 } // namespace

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
 
+#include "base/log.hpp"
 #include "base/secret.hpp"
 #include "protocol/request.hpp"
 #include "protocol/verdict.hpp"
@@ -51,7 +52,7 @@ struct Answer {
 
 /// worker → front: a line for the log, which the worker has no access to.
 struct WorkerLogLine {
-    std::uint8_t level = 0; ///< a LogLevel
+    LogLevel level = LogLevel::error;
     std::string text;
 };
 

@@ -63,14 +63,15 @@ bool is_sound(const WorkerMessage& message)
     if (const auto* const answer = std::get_if<Answer>(&message))
         return verdict_text(answer->decision.verdict) != "invalid";
     if (const auto* const line = std::get_if<WorkerLogLine>(&message))
-        return line->level == 3 || line->level == 4 || line->level == 6 || line->level == 7;
+        return line->level == LogLevel::error || line->level == LogLevel::warning || line->level == LogLevel::info ||
+               line->level == LogLevel::debug;
     return true;
 }
 
 std::vector<std::string> every_worker_message(Desk& desk)
 {
     return {desk.message(WorkerReady{}), desk.message(Answer{7, {Verdict::rejected, "wrong password"}}),
-            desk.message(WorkerLogLine{static_cast<std::uint8_t>(LogLevel::warning), "no such file"})};
+            desk.message(WorkerLogLine{LogLevel::warning, "no such file"})};
 }
 
 } // namespace
@@ -191,9 +192,9 @@ TEST_CASE("a line for the log arrives as it was written", "[worker_messages]")
     const auto level = GENERATE(LogLevel::error, LogLevel::warning, LogLevel::info, LogLevel::debug);
     Desk desk;
     const auto message =
-        parse_worker_message(desk.message(WorkerLogLine{static_cast<std::uint8_t>(level), "no such file"}));
+        parse_worker_message(desk.message(WorkerLogLine{level, "no such file"}));
     REQUIRE(message);
-    CHECK(std::get<WorkerLogLine>(*message).level == static_cast<std::uint8_t>(level));
+    CHECK(std::get<WorkerLogLine>(*message).level == level);
     CHECK(std::get<WorkerLogLine>(*message).text == "no such file");
 }
 
@@ -202,7 +203,7 @@ TEST_CASE("a worker's texts are cut rather than making its message too long", "[
     Desk desk;
     const std::string endless(100'000, 'x');
     const auto answer = parse_worker_message(desk.message(Answer{7, {Verdict::rejected, endless}}));
-    const auto line = parse_worker_message(desk.message(WorkerLogLine{6, endless}));
+    const auto line = parse_worker_message(desk.message(WorkerLogLine{LogLevel::info, endless}));
     CHECK(std::get<Answer>(answer.value()).decision.reason == std::string(1024, 'x'));
     CHECK(std::get<WorkerLogLine>(line.value()).text == std::string(1024, 'x'));
 }
@@ -223,7 +224,7 @@ TEST_CASE("a severity that does not exist is no line for the log", "[worker_mess
     Desk desk;
     const auto level = GENERATE(0, 1, 2, 5, 8, 200, 255);
     CAPTURE(level);
-    CHECK_FALSE(parse_worker_message(desk.message(WorkerLogLine{static_cast<std::uint8_t>(level), "text"})));
+    CHECK_FALSE(parse_worker_message(desk.message(WorkerLogLine{static_cast<LogLevel>(level), "text"})));
 }
 
 TEST_CASE("part of a worker's message, or one with something behind it, is none", "[worker_messages]")
