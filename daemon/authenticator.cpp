@@ -26,20 +26,15 @@ Authenticator::Authenticator(const Clock& clock, Log& log, Randomness randomness
 {
 }
 
-void Authenticator::authenticate(Request request, TimePoint deadline, bool joins_realm, OnVerdict on_verdict)
+void Authenticator::authenticate(Request request, TimePoint deadline, bool joins_realm,
+                                 OnVerdict on_verdict) noexcept
 {
     normalise(request, joins_realm);
     logins_.push_back(Login{std::move(request), clock_.now(), deadline, std::move(on_verdict)});
     Login& login = logins_.back();
     login.self = std::prev(logins_.end());
     wake_at(login, deadline);
-    try {
-        ask_next(login);
-    } catch (const std::exception&) { // out of memory: whoever waits for the verdict is about to be ended
-        waking_.erase(&login);
-        logins_.pop_back();
-        throw;
-    }
+    ask_next(login);
 }
 
 void Authenticator::ask_next(Login& login)

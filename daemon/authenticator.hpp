@@ -39,8 +39,8 @@ public:
     Authenticator& operator=(const Authenticator&) = delete;
 
     /// Decides the request. `on_verdict` is called exactly once, at `deadline` at the latest, and never
-    /// within this call.
-    void authenticate(Request request, TimePoint deadline, bool joins_realm, OnVerdict on_verdict);
+    /// within this call. Without memory for a login the process ends: nobody could be answered.
+    void authenticate(Request request, TimePoint deadline, bool joins_realm, OnVerdict on_verdict) noexcept;
 
     /// Ends what is due. Returns when to call it again.
     TimePoint tick();

@@ -4,6 +4,7 @@
 #include "base/posix_error.hpp"
 
 #include <fcntl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -26,6 +27,15 @@ namespace {
 }
 
 } // namespace
+
+void tidy_descriptors()
+{
+    int fd = -1;
+    do
+        fd = check(::open("/dev/null", O_RDWR), "/dev/null");
+    while (fd <= STDERR_FILENO);
+    check(::syscall(SYS_close_range, STDERR_FILENO + 1, ~0U, 0U), "close_range");
+}
 
 Background::Background(bool stays_in_foreground)
 {

@@ -5,6 +5,10 @@
 
 namespace postern {
 
+/// Leaves this process three standard streams and no other descriptor, whatever its caller left open or
+/// closed: a socket of ours on descriptor 2 would get what a library prints. Throws std::system_error.
+void tidy_descriptors();
+
 /// The way into the background: the process that was called waits until the daemon is ready, and exits with
 /// the status that it is told, so that an init system never takes a failed start for a good one.
 ///

@@ -46,6 +46,8 @@ std::vector<char*> as_vector_of_pointers(std::vector<std::string>& strings)
 [[noreturn]] void become_role(int program, char* const* arguments, char* const* environment, int channel,
                               int null, bool keeps_stderr)
 {
+    for (int signal = 1; signal < NSIG; ++signal)
+        ::signal(signal, SIG_DFL); // what the caller ignored would be ignored by every helper of a PAM module
     sigset_t none;
     sigemptyset(&none);
     ::sigprocmask(SIG_SETMASK, &none, nullptr);
@@ -57,8 +59,8 @@ std::vector<char*> as_vector_of_pointers(std::vector<std::string>& strings)
         ::fcntl(channel, F_SETFD, 0);
     else
         ::dup2(channel, channel_fd);
-    ::syscall(SYS_close_range, channel_fd + 1, ~0U, 4U /* CLOSE_RANGE_CLOEXEC */);
-    ::execveat(program, "", arguments, environment, AT_EMPTY_PATH);
+    if (::syscall(SYS_close_range, channel_fd + 1, ~0U, 4U /* CLOSE_RANGE_CLOEXEC */) == 0)
+        ::execveat(program, "", arguments, environment, AT_EMPTY_PATH);
     ::_exit(127);
 }
 
@@ -94,15 +96,19 @@ ChildProcess start_role(int program, const std::vector<std::string>& arguments, 
         become_role(high_program.get(), argument_pointers.data(), environment_pointers.data(), channel,
                     null.get(), keeps_stderr);
     child.pidfd = UniqueFd{static_cast<int>(::syscall(SYS_pidfd_open, child.pid, 0))};
+    if (!child.pidfd.is_open()) { // what cannot be killed safely later is killed now
+        const int problem = errno;
+        ::kill(child.pid, SIGKILL);
+        errno = problem;
+        throw_errno("pidfd_open");
+    }
     return child;
 }
 
 void kill_process(const ChildProcess& process) noexcept
 {
-    // It is our child and not reaped yet, so its number is still its own where pidfds are missing.
-    if (!process.pidfd.is_open() ||
-        ::syscall(SYS_pidfd_send_signal, process.pidfd.get(), SIGKILL, nullptr, 0) < 0)
-        ::kill(process.pid, SIGKILL);
+    if (process.pidfd.is_open())
+        ::syscall(SYS_pidfd_send_signal, process.pidfd.get(), SIGKILL, nullptr, 0);
 }
 
 std::string wait_status_text(int status)

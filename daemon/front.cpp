@@ -6,7 +6,9 @@
 
 #include "base/event_loop.hpp"
 #include "base/log.hpp"
+#include "base/message_channel.hpp"
 #include "base/posix_error.hpp"
+#include "base/received_descriptors.hpp"
 #include "base/secret.hpp"
 #include "daemon/authenticator.hpp"
 #include "daemon/sandbox.hpp"
@@ -41,6 +43,8 @@ using namespace std::chrono_literals;
 constexpr std::uint32_t descriptors_reserved = 64;
 /// Connections accepted before others get their turn.
 constexpr int accepts_a_turn = 64;
+/// How long nobody is accepted when nobody can be, unless somebody leaves before.
+constexpr auto pause_when_full = 100ms;
 /// At the end, a peer gets this long to complete a request that it has begun.
 constexpr auto last_words = 500ms;
 
@@ -74,6 +78,14 @@ DescriptorLog open_log(const FrontSetup& setup, std::vector<UniqueFd>& descripto
     return log;
 }
 
+/// Whether those who connect could send descriptors along.
+bool bring_descriptors(const std::vector<UniqueFd>& descriptors, const FrontSetup& setup)
+{
+    return !std::ranges::all_of(descriptors.begin(),
+                                descriptors.begin() + static_cast<std::ptrdiff_t>(setup.listeners.size()),
+                                [](const UniqueFd& listener) { return refuses_descriptors(listener.get()); });
+}
+
 class Front {
 public:
     Front(MessageSocket channel, FrontSetup setup, std::vector<UniqueFd> descriptors, DescriptorLog& log);
@@ -102,7 +114,10 @@ private:
     void resume_listening();
 
     void on_supervisor();
-    void take(const SupervisorMessage& message, std::vector<UniqueFd> descriptors);
+    void take(const WorkerStarted& started, UniqueFd descriptor);
+    void take(const WorkerEnded& ended, UniqueFd);
+    void take(const SyslogSocket&, UniqueFd descriptor);
+    void take(const Finish&, UniqueFd);
     void tell_supervisor(const FrontMessage& message);
     void lose_supervisor();
     void finish();
@@ -112,21 +127,21 @@ private:
 
     FrontSetup setup_;
     SystemClock clock_;
-    MessageSocket supervisor_;
     DescriptorLog& log_;
     std::size_t sessions_max_;
     SecretArena secrets_;
     Secret scratch_;
     EventLoop loop_;
-    std::optional<FdWatch> supervisor_watch_;
+    std::optional<MessageChannel> supervisor_; ///< none: it is gone
     Timer wake_up_;
+    Timer resume_timer_; ///< scheduled while listening is paused
     std::list<Listener> listeners_;
     Workforce workforce_;
     Authenticator authenticator_;
     SessionServices services_;
     SessionList sessions_; ///< in the order of their arrival
+    bool is_alone_ = false;
     bool is_listening_ = false;
-    bool is_paused_ = false;
     bool is_ready_ = false;
     bool is_finishing_ = false;
     bool has_told_of_unlocked_memory_ = false;
@@ -134,7 +149,6 @@ private:
 
 Front::Front(MessageSocket channel, FrontSetup setup, std::vector<UniqueFd> descriptors, DescriptorLog& log)
     : setup_{std::move(setup)}
-    , supervisor_{std::move(channel)}
     , log_{log}
     , sessions_max_{sessions_possible(setup_)}
     , secrets_{slot_bytes(setup_), 2 * sessions_max_ + 16}
@@ -142,6 +156,7 @@ Front::Front(MessageSocket channel, FrontSetup setup, std::vector<UniqueFd> desc
     , scratch_{secrets_, {}}
     , loop_{clock_}
     , wake_up_{loop_, [] {}} // what is due is found at the end of the turn
+    , resume_timer_{loop_, [this] { resume_listening(); }}
     , workforce_{loop_,
                  log_,
                  secrets_,
@@ -152,11 +167,15 @@ Front::Front(MessageSocket channel, FrontSetup setup, std::vector<UniqueFd> desc
                      [](std::uint32_t bound) { return randombytes_uniform(bound); },
                      workforce_.pools(),
                      {setup_.route, setup_.backends, setup_.delayed_max}}
-    , services_{loop_,          log_,     secrets_,
-                authenticator_, scratch_, [this](SessionList::iterator session) { end_session(session); }}
+    , services_{loop_,
+                log_,
+                secrets_,
+                authenticator_,
+                scratch_,
+                bring_descriptors(descriptors, setup_),
+                [this](SessionList::iterator session) { end_session(session); }}
 {
-    supervisor_.set_non_blocking();
-    supervisor_watch_.emplace(loop_, supervisor_.fd(), EPOLLIN, [this](std::uint32_t) { on_supervisor(); });
+    supervisor_.emplace(loop_, std::move(channel), [this] { on_supervisor(); });
     log_.on_syslog_lost([this] { tell_supervisor(NeedSyslog{}); });
     for (std::size_t i = 0; i < setup_.listeners.size(); ++i)
         listeners_.emplace_back(setup_.listeners[i], std::move(descriptors.at(i)));
@@ -168,12 +187,19 @@ void Front::run()
     loop_.run();
 }
 
-/// What is due in all parts, once a turn; then sleep until the next thing is.
+/// What is due in all parts, once a turn; then sleep until the next thing is. Pools come first, since what
+/// they end leaves at once, and last, since what is given up costs a worker.
 void Front::end_turn()
 {
+    if (is_alone_ && supervisor_) {
+        supervisor_.reset();
+        finish();
+    }
+    workforce_.tick();
+    const TimePoint next = authenticator_.tick();
+    wake_up_.schedule(std::min(next, workforce_.tick()));
     if (!secrets_.is_locked() && !std::exchange(has_told_of_unlocked_memory_, true))
         log_.warning("not all memory with passwords could be locked: they may reach swap space");
-    wake_up_.schedule(std::min(authenticator_.tick(), workforce_.tick()));
     if (!is_finishing_)
         open_when_ready();
     if (is_finishing_ && sessions_.empty())
@@ -229,7 +255,8 @@ bool Front::accept_one(Listener& listener)
 void Front::end_session(SessionList::iterator session)
 {
     sessions_.erase(session);
-    resume_listening();
+    if (resume_timer_.is_scheduled())
+        resume_listening();
 }
 
 /// The first to go when somebody else may have something to say.
@@ -250,59 +277,69 @@ bool Front::make_room()
     return true;
 }
 
-/// Everybody who is here is being served: the others wait in the backlog until one of them is done.
+/// Everybody who is here is being served: the others wait in the backlog until one of them is done, or until
+/// there are descriptors again.
 void Front::pause_listening()
 {
-    is_paused_ = true;
     for (Listener& listener : listeners_)
         listener.watch.reset();
+    resume_timer_.schedule(clock_.now() + pause_when_full);
 }
 
 void Front::resume_listening()
 {
-    if (std::exchange(is_paused_, false) && !is_finishing_)
+    resume_timer_.cancel();
+    if (!is_finishing_)
         listen();
 }
 
 void Front::on_supervisor()
 {
     std::array<char, supervisor_message_bytes_max> buffer{};
-    for (;;) {
-        MessageSocket::Incoming incoming = supervisor_.receive(buffer);
+    while (!is_alone_) {
+        MessageSocket::Incoming incoming = supervisor_->receive(buffer);
         if (incoming.state == MessageSocket::Received::nothing)
             return;
         const auto message = parse_supervisor_message(incoming.bytes);
         if (incoming.state != MessageSocket::Received::message || !message)
             return lose_supervisor();
-        take(*message, std::move(incoming.descriptors));
+        UniqueFd descriptor =
+            incoming.descriptors.empty() ? UniqueFd{} : std::move(incoming.descriptors.front());
+        std::visit([&](const auto& known) { take(known, std::move(descriptor)); }, *message);
     }
 }
 
-void Front::take(const SupervisorMessage& message, std::vector<UniqueFd> descriptors)
+void Front::take(const WorkerStarted& started, UniqueFd descriptor)
 {
-    UniqueFd descriptor = descriptors.empty() ? UniqueFd{} : std::move(descriptors.front());
-    if (const auto* started = std::get_if<WorkerStarted>(&message))
-        workforce_.on_started(started->worker, MessageSocket{std::move(descriptor)});
-    else if (const auto* ended = std::get_if<WorkerEnded>(&message))
-        workforce_.on_ended(ended->worker);
-    else if (std::holds_alternative<SyslogSocket>(message))
-        log_.set_syslog(std::move(descriptor));
-    else
-        finish();
+    workforce_.on_started(started.worker, MessageSocket{std::move(descriptor)});
+}
+
+void Front::take(const WorkerEnded& ended, UniqueFd)
+{
+    workforce_.on_ended(ended.worker);
+}
+
+void Front::take(const SyslogSocket&, UniqueFd descriptor)
+{
+    log_.set_syslog(std::move(descriptor));
+}
+
+void Front::take(const Finish&, UniqueFd)
+{
+    finish();
 }
 
 /// A supervisor that does not read is gone, or hopeless: the front would be of no use without one.
 void Front::tell_supervisor(const FrontMessage& message)
 {
     std::array<char, supervisor_message_bytes_max> buffer{};
-    if (supervisor_watch_ && !supervisor_.send(write_front_message(buffer, message)))
+    if (supervisor_ && !supervisor_->send(write_front_message(buffer, message)))
         lose_supervisor();
 }
 
 void Front::lose_supervisor()
 {
-    supervisor_watch_.reset();
-    finish();
+    is_alone_ = true; // the channel itself is closed at the end of the turn: this may be a call from it
 }
 
 /// Everybody who has connected is still served; nobody new is.
@@ -311,7 +348,7 @@ void Front::finish()
     if (std::exchange(is_finishing_, true))
         return;
     for (Listener& listener : listeners_) {
-        while (accept_one(listener)) {
+        for (int i = 0; i < SOMAXCONN && accept_one(listener); ++i) {
         }
         listener.watch.reset();
         listener.socket.reset();

@@ -2,6 +2,7 @@
 #include "daemon/listening_socket.hpp"
 
 #include "base/posix_error.hpp"
+#include "base/received_descriptors.hpp"
 
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -41,6 +42,7 @@ ListeningSocket::ListeningSocket(std::string path)
     ::umask(before);
     if (bound < 0)
         throw_errno("socket " + path_);
+    refuse_descriptors(fd()); // nobody who connects has a reason to send one
     check(::listen(fd(), SOMAXCONN), "listen");
 }
 

@@ -71,13 +71,20 @@ RunDirectory::RunDirectory(const std::string& path, bool has_pid_file)
     start_lock_ = open_locked(start_lock_name);
     try {
         if (has_pid_file)
-            pid_file_ = open_locked(pid_name);
+            take_pid_file();
         else
             refuse_if_daemon_runs();
     } catch (const AlreadyRunning&) {
         ::unlink(start_lock_name); // ours: the daemon that runs has removed its own
         throw;
     }
+}
+
+/// A dead daemon's number in it would be somebody else's process.
+void RunDirectory::take_pid_file()
+{
+    pid_file_ = open_locked(pid_name);
+    check(::ftruncate(pid_file_.get(), 0), pid_name);
 }
 
 RunDirectory::~RunDirectory()
@@ -93,7 +100,6 @@ void RunDirectory::write_pid(pid_t pid)
     if (!pid_file_.is_open())
         return;
     const std::string text = std::to_string(pid) + '\n';
-    check(::ftruncate(pid_file_.get(), 0), pid_name);
     check(::pwrite(pid_file_.get(), text.data(), text.size(), 0), pid_name);
 }
 

@@ -36,6 +36,8 @@ public:
     void remove_start_lock() noexcept;
 
 private:
+    void take_pid_file();
+
     UniqueFd start_lock_;
     UniqueFd pid_file_;
 };

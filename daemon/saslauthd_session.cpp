@@ -9,18 +9,33 @@
 #include "daemon/saslauthd_session.hpp"
 
 #include <sodium.h>
-#include <sys/socket.h>
 
 #include <algorithm>
 #include <utility>
 
 namespace postern {
 
+namespace {
+
+/// Wipes bytes of the shared buffer at the end of their use, however it ends.
+class Wipe {
+public:
+    explicit Wipe(std::span<char> bytes) noexcept : bytes_{bytes} {}
+    Wipe(const Wipe&) = delete;
+    Wipe& operator=(const Wipe&) = delete;
+    ~Wipe() { sodium_memzero(bytes_.data(), bytes_.size()); }
+
+private:
+    std::span<char> bytes_;
+};
+
+} // namespace
+
 SaslauthdSession::SaslauthdSession(const SessionServices& services, const ListenerConfig& listener,
                                    UniqueFd socket)
     : services_{services}
     , listener_{listener}
-    , socket_{std::move(socket)}
+    , socket_{std::move(socket), services.peers_bring_descriptors}
     , deadline_{services.loop.clock().now() + listener.deadline}
     , timer_{services.loop, [this] { on_deadline(); }}
 {
@@ -44,8 +59,12 @@ try {
         drain();
     else
         read();
-
 } catch (const std::exception& error) {
+    fail(error);
+}
+
+void SaslauthdSession::fail(const std::exception& error)
+{
     services_.log.error(std::string{"a session was ended: "} + error.what());
     end();
 }
@@ -56,15 +75,13 @@ void SaslauthdSession::read()
     const bool is_first = received_.buffer().empty();
     const std::span<char> buffer = is_first ? services_.scratch.buffer() : received_.buffer();
     const std::size_t had = received_.size();
-    const ssize_t got = ::recv(socket_.get(), buffer.data() + had, buffer.size() - had, 0);
-    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+    const PeerSocket::Incoming incoming = socket_.receive(buffer.subspan(had));
+    if (incoming.state == PeerSocket::Received::nothing)
         return wait_for_peer();
-    if (got <= 0)
+    if (incoming.state == PeerSocket::Received::end)
         return end();
-    const std::size_t size = had + static_cast<std::size_t>(got);
-    take({buffer.data(), size}); // this may be destroyed now
-    if (is_first)
-        sodium_memzero(buffer.data(), size);
+    const Wipe wipe{is_first ? buffer.first(incoming.size) : std::span<char>{}};
+    take({buffer.data(), had + incoming.size}); // this may be destroyed now
 }
 
 void SaslauthdSession::take(std::string_view bytes)
@@ -119,32 +136,31 @@ void SaslauthdSession::wait_for_peer()
 {
     if (watch_)
         return;
-    watch_.emplace(services_.loop, socket_.get(), EPOLLIN, [this](std::uint32_t) { serve(); });
+    watch_.emplace(services_.loop, socket_.fd(), EPOLLIN, [this](std::uint32_t) { serve(); });
     timer_.schedule(deadline_);
 }
 
 /// A reply has at most 27 bytes and the socket's buffer is empty: it is sent whole, or the peer is gone.
 void SaslauthdSession::finish(std::string_view reply_bytes, bool drains)
-{
-    const bool is_sent = ::send(socket_.get(), reply_bytes.data(), reply_bytes.size(),
-                                MSG_DONTWAIT | MSG_NOSIGNAL) == static_cast<ssize_t>(reply_bytes.size());
-    if (!is_sent || !drains || services_.loop.clock().now() >= deadline_)
+try {
+    if (!socket_.send(reply_bytes) || !drains || services_.loop.clock().now() >= deadline_)
         return end();
-    ::shutdown(socket_.get(), SHUT_WR);
+    socket_.end_sending();
     state_ = State::draining;
     received_.clear();
     drain();
+} catch (const std::exception& error) {
+    fail(error);
 }
 
 void SaslauthdSession::drain()
 {
     const std::span<char> buffer = services_.scratch.buffer();
-    const ssize_t got = ::recv(socket_.get(), buffer.data(), buffer.size(), 0);
-    if (got > 0)
-        sodium_memzero(buffer.data(), static_cast<std::size_t>(got));
-    if (got > 0 || (got < 0 && (errno == EAGAIN || errno == EINTR)))
-        return wait_for_peer(); // level-triggered: what is left is read in the next turn
-    end();
+    const PeerSocket::Incoming incoming = socket_.receive(buffer);
+    if (incoming.state == PeerSocket::Received::end)
+        return end();
+    const Wipe wipe{buffer.first(incoming.size)};
+    wait_for_peer(); // level-triggered: what is left is read in the next turn
 }
 
 /// A peer that has begun a request is told that there will be no answer; libsasl2 leaks a descriptor when

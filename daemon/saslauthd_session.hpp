@@ -2,8 +2,8 @@
 #pragma once
 
 #include "base/event_loop.hpp"
+#include "base/peer_socket.hpp"
 #include "base/secret.hpp"
-#include "base/unique_fd.hpp"
 #include "daemon/authenticator.hpp"
 #include "daemon/config.hpp"
 #include "protocol/saslauthd.hpp"
@@ -24,6 +24,7 @@ struct SessionServices {
     SecretArena& secrets;
     Authenticator& authenticator;
     Secret& scratch;                                   ///< a slot to read into; nothing stays in it
+    bool peers_bring_descriptors;                      ///< the kernel cannot refuse them
     std::function<void(SessionList::iterator)> on_end; ///< destroys the session
 };
 
@@ -49,6 +50,7 @@ private:
     enum class State : std::uint8_t { reading, authenticating, draining };
 
     void serve();
+    void fail(const std::exception& error);
     void read();
     void take(std::string_view bytes);
     void use(const saslauthd::Fields& fields);
@@ -62,7 +64,7 @@ private:
 
     const SessionServices& services_;
     const ListenerConfig& listener_;
-    UniqueFd socket_;
+    PeerSocket socket_;
     SessionList::iterator self_;
     TimePoint deadline_;
     State state_ = State::reading;

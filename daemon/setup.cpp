@@ -6,6 +6,7 @@
 
 #include "base/byte_reader.hpp"
 #include "base/byte_writer.hpp"
+#include "base/posix_error.hpp"
 
 #include <stdexcept>
 #include <type_traits>
@@ -161,7 +162,7 @@ void send(MessageSocket& channel, Setup setup, std::span<const int> descriptors)
     SetupWriter writer{memory};
     transfer(writer, setup);
     if (!channel.send(writer.written(), descriptors))
-        throw std::runtime_error{"a process could not be told its set-up"};
+        throw_errno("a process could not be told its set-up");
 }
 
 template <typename Setup>

@@ -44,7 +44,8 @@ struct WorkerSetup {
     std::uint32_t field_bytes_max = 0;
 };
 
-/// Throws std::length_error when a set-up is too large for a message, which a checked Config never is.
+/// Throws std::system_error when it cannot be sent, and std::length_error when it is too large for a message,
+/// which a checked Config never is.
 void send_setup(MessageSocket& channel, const FrontSetup& setup, std::span<const int> descriptors);
 void send_setup(MessageSocket& channel, const WorkerSetup& setup, std::span<const int> descriptors);
 

@@ -10,7 +10,7 @@
 
 #include "base/event_loop.hpp"
 #include "base/log.hpp"
-#include "base/posix_error.hpp"
+#include "base/message_channel.hpp"
 #include "daemon/accounts.hpp"
 #include "daemon/background.hpp"
 #include "daemon/child_process.hpp"
@@ -21,9 +21,7 @@
 #include "daemon/worker_processes.hpp"
 #include "protocol/supervisor_messages.hpp"
 
-#include <fcntl.h>
 #include <signal.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -41,6 +39,7 @@ using namespace std::chrono_literals;
 
 constexpr auto start_max = 30s;            ///< until the first front serves, or the start has failed
 constexpr auto pause_after_early_end = 1s; ///< between two fronts when one lives shorter than this
+constexpr int messages_a_turn = 64;        ///< from the front, before signals get their turn
 constexpr auto grace = 1s;                 ///< for what should end by itself
 
 LogStyle log_style(const Config& config)
@@ -73,10 +72,10 @@ public:
 
 private:
     struct Front {
+        Front(ChildProcess&& child, TimePoint now) : process{std::move(child)}, started{now} {}
         ChildProcess process;
-        MessageSocket channel;
         TimePoint started;
-        std::optional<FdWatch> watch{};
+        std::optional<MessageChannel> channel{}; ///< none: it has been closed, and the process is to end
     };
 
     void start_front();
@@ -86,15 +85,20 @@ private:
     [[nodiscard]] bool shows_stderr() const { return config_.stays_in_foreground || !is_ready_; }
 
     void on_front();
-    void take(const FrontMessage& message);
+    void close_front();
+    void take(const FrontReady&) { become_ready(); }
+    void take(const StartWorker& order);
+    void take(const KillWorker& order) { workers_.kill(order.worker); }
+    void take(const ReleaseWorker& order) { workers_.release(order.worker); }
+    void take(const NeedSyslog&) { connect_front_to_syslog(); }
+    void take(const RefusedCall& call);
     void tell_front(const SupervisorMessage& message, int descriptor = -1);
     void become_ready();
-
-    void start_worker(const StartWorker& order);
 
     void on_signals();
     void reap();
     void on_front_ended(int status);
+    void hear_last_words();
     void on_worker_ended(const WorkerProcesses::Ended& ended);
     void connect_front_to_syslog();
 
@@ -114,9 +118,10 @@ private:
     std::vector<ListeningSocket> listeners_;
     UniqueFd signals_;
     FdWatch signals_watch_;
-    Timer front_timer_;  ///< kills a front that is of no use any more, or starts the next one
-    Timer syslog_timer_; ///< looks for a syslog daemon again
-    Timer end_timer_;    ///< ends a start, or a stop, that takes too long
+    Timer front_timer_;      ///< starts the next front after a pause
+    Timer front_kill_timer_; ///< ends one that is of no use any more
+    Timer syslog_timer_;     ///< looks for a syslog daemon again
+    Timer end_timer_;        ///< ends a start, or a stop, that takes too long
     std::optional<Front> front_;
     bool is_ready_ = false;
     bool is_finishing_ = false;
@@ -134,7 +139,8 @@ Supervisor::Supervisor(Config config)
     , background_{config_.stays_in_foreground}
     , signals_{open_signal_fd({SIGTERM, SIGINT, SIGHUP, SIGCHLD})}
     , signals_watch_{loop_, signals_.get(), EPOLLIN, [this](std::uint32_t) { on_signals(); }}
-    , front_timer_{loop_, [this] { front_ ? kill_process(front_->process) : start_front(); }}
+    , front_timer_{loop_, [this] { start_front(); }}
+    , front_kill_timer_{loop_, [this] { kill_process(front_->process); }}
     , syslog_timer_{loop_, [this] { connect_front_to_syslog(); }}
     , end_timer_{loop_,
                  [this] { is_finishing_ ? kill_all() : fail_start("the backends did not become ready"); }}
@@ -145,7 +151,7 @@ Supervisor::Supervisor(Config config)
 }
 
 int Supervisor::run()
-{
+try {
     log_.info("master pid is: " + std::to_string(::getpid()));
     for (const std::string& note : config_.notes)
         log_.warning(note);
@@ -154,20 +160,20 @@ int Supervisor::run()
     loop_.run();
     log_.info("master exited: " + std::to_string(::getpid()));
     return exit_status_;
+} catch (const std::exception& error) {
+    log_.error(std::string{"the supervisor ends: "} + error.what()); // the terminal may be gone
+    throw;
 }
 
 void Supervisor::start_front()
 try {
+    if (is_finishing_)
+        return;
     auto [ours, theirs] = make_message_sockets();
-    ours.set_non_blocking();
     send_front_setup(ours);
-    ChildProcess process = start_role(program_.get(), {"posternd", "front"}, theirs.fd(), shows_stderr());
-    Front& front = front_.emplace();
-    front.process = std::move(process);
-    front.channel = std::move(ours);
-    front.started = clock_.now();
-    front.watch.emplace(loop_, front.channel.fd(), EPOLLIN, [this](std::uint32_t) { on_front(); });
-
+    Front& front = front_.emplace(
+        start_role(program_.get(), {"posternd", "front"}, theirs.fd(), shows_stderr()), clock_.now());
+    front.channel.emplace(loop_, std::move(ours), [this] { on_front(); });
 } catch (const std::system_error& error) { // no process or descriptor to be had now
     log_.error(std::string{"the front could not be started: "} + error.what());
     front_timer_.schedule(clock_.now() + pause_after_early_end);
@@ -203,45 +209,52 @@ void Supervisor::send_front_setup(MessageSocket& channel)
     send_setup(channel, setup, descriptors);
 }
 
+/// A few at a time: a front that strangers have taken over must not keep us from our signals.
 void Supervisor::on_front()
 {
     std::array<char, supervisor_message_bytes_max> buffer{};
-    for (;;) {
-        const MessageSocket::Incoming incoming = front_->channel.receive(buffer);
+    for (int i = 0; i < messages_a_turn && front_->channel; ++i) {
+        const MessageSocket::Incoming incoming = front_->channel->receive(buffer);
         if (incoming.state == MessageSocket::Received::nothing)
             return;
         const auto message = parse_front_message(incoming.bytes);
-        if (incoming.state != MessageSocket::Received::message || !message) {
-            front_->watch.reset();
-            return front_timer_.schedule(clock_.now() + grace); // ended, ending, or not ours any more
-        }
-        take(*message);
+        if (incoming.state != MessageSocket::Received::message || !message)
+            return close_front();
+        std::visit([this](const auto& known) { take(known); }, *message);
     }
 }
 
-void Supervisor::take(const FrontMessage& message)
+/// It has ended, is about to, or is not ours any more.
+void Supervisor::close_front()
 {
-    if (const auto* order = std::get_if<StartWorker>(&message))
-        start_worker(*order);
-    else if (const auto* kill = std::get_if<KillWorker>(&message))
-        workers_.kill(kill->worker);
-    else if (const auto* release = std::get_if<ReleaseWorker>(&message))
-        workers_.release(release->worker);
-    else if (const auto* call = std::get_if<RefusedCall>(&message))
-        log_.error("the front was ended: its filter refused the system call " +
-                   system_call_name(call->number));
-    else if (std::holds_alternative<NeedSyslog>(message))
-        connect_front_to_syslog();
-    else
-        become_ready();
+    front_->channel.reset();
+    front_kill_timer_.schedule(clock_.now() + grace);
+}
+
+void Supervisor::take(const StartWorker& order)
+try {
+    if (is_finishing_ || order.backend >= config_.backends.size() || workers_.is_full(order.backend))
+        return tell_front(WorkerEnded{order.worker});
+    const MessageSocket channel = workers_.start(program_.get(), order.backend, order.worker, shows_stderr());
+    tell_front(WorkerStarted{order.worker}, channel.fd());
+} catch (const std::system_error& error) { // no process or descriptor to be had now
+    log_.error(std::string{"a worker could not be started: "} + error.what());
+    tell_front(WorkerEnded{order.worker});
+}
+
+/// Its last words: the process has ended, or is about to.
+void Supervisor::take(const RefusedCall& call)
+{
+    log_.error("the front was ended: its filter refused the system call " + system_call_name(call.number));
+    close_front();
 }
 
 /// A front that does not read any more cannot serve either.
 void Supervisor::tell_front(const SupervisorMessage& message, int descriptor)
 {
     std::array<char, supervisor_message_bytes_max> buffer{};
-    const std::span<const int> descriptors{&descriptor, descriptor >= 0 ? 1U : 0U};
-    if (front_ && !front_->channel.send(write_supervisor_message(buffer, message), descriptors))
+    if (front_ && front_->channel &&
+        !front_->channel->send(write_supervisor_message(buffer, message), descriptor))
         kill_process(front_->process);
 }
 
@@ -257,18 +270,6 @@ void Supervisor::become_ready()
     if (config_.log == LogTarget::syslog)
         log_.set_stream({});
     background_.report_ready();
-}
-
-void Supervisor::start_worker(const StartWorker& order)
-try {
-    if (is_finishing_ || order.backend >= config_.backends.size() || workers_.is_full(order.backend))
-        return tell_front(WorkerEnded{order.worker});
-    const MessageSocket channel = workers_.start(program_.get(), order.backend, order.worker, shows_stderr());
-    tell_front(WorkerStarted{order.worker}, channel.fd());
-
-} catch (const std::system_error& error) { // no process or descriptor to be had now
-    log_.error(std::string{"a worker could not be started: "} + error.what());
-    tell_front(WorkerEnded{order.worker});
 }
 
 void Supervisor::on_signals()
@@ -301,10 +302,10 @@ void Supervisor::reap()
 
 void Supervisor::on_front_ended(int status)
 {
-    if (front_->watch)
-        on_front(); // its last words
+    hear_last_words();
     const bool was_early = clock_.now() - front_->started < pause_after_early_end;
     const std::string name = "front " + std::to_string(front_->process.pid);
+    front_kill_timer_.cancel();
     front_.reset();
     workers_.orphan_all(longest_deadline(config_) + grace);
     if (is_finishing_)
@@ -313,6 +314,20 @@ void Supervisor::on_front_ended(int status)
     if (!is_ready_)
         return fail_start("the front ended before it could serve");
     front_timer_.schedule(clock_.now() + (was_early ? pause_after_early_end : 0s));
+}
+
+/// What a front that is gone had asked for does not matter any more, but why it is gone does.
+void Supervisor::hear_last_words()
+{
+    std::array<char, supervisor_message_bytes_max> buffer{};
+    while (front_->channel) {
+        const MessageSocket::Incoming incoming = front_->channel->receive(buffer);
+        if (incoming.state != MessageSocket::Received::message)
+            return;
+        const auto message = parse_front_message(incoming.bytes);
+        if (const auto* call = message ? std::get_if<RefusedCall>(&*message) : nullptr)
+            take(*call);
+    }
 }
 
 void Supervisor::on_worker_ended(const WorkerProcesses::Ended& ended)
@@ -362,24 +377,10 @@ void Supervisor::kill_all()
 
 } // namespace
 
-namespace {
-
-/// Three standard streams and nothing else, whatever the caller left open or closed: a socket of ours on
-/// descriptor 2 would get what a library prints.
-void tidy_descriptors()
-{
-    int fd = -1;
-    do
-        fd = check(::open("/dev/null", O_RDWR), "/dev/null");
-    while (fd <= STDERR_FILENO);
-    ::syscall(SYS_close_range, STDERR_FILENO + 1, ~0U, 0U);
-}
-
-} // namespace
-
 int run_supervisor(Config config)
 {
     ::signal(SIGPIPE, SIG_IGN);
+    ::signal(SIGCHLD, SIG_DFL); // a caller may have ignored it, and then no child could be reaped
     tidy_descriptors();
     return Supervisor{std::move(config)}.run();
 }

@@ -5,15 +5,18 @@
 #include "daemon/channel.hpp"
 #include "protocol/supervisor_messages.hpp"
 
+#include <fcntl.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <array>
 #include <cstdlib>
 #include <memory>
 #include <stdexcept>
+#include <vector>
 
 namespace postern {
 
@@ -25,27 +28,26 @@ constexpr bool is_wanted = false;
 constexpr bool is_wanted = true;
 #endif
 
-// Serving descriptors, telling the time, and what libc needs for memory, abort() and exit(). Three more are
-// allowed below: mmap and mprotect without PROT_EXEC, and tgkill on this very process.
+// Serving descriptors, telling the time, and what libc needs for memory, abort() and exit().
 constexpr std::array allowed_calls{
     SCMP_SYS(accept4),
     SCMP_SYS(brk),
     SCMP_SYS(clock_gettime),
     SCMP_SYS(close),
     SCMP_SYS(epoll_ctl),
+    SCMP_SYS(epoll_pwait),
     SCMP_SYS(epoll_wait),
     SCMP_SYS(exit),
     SCMP_SYS(exit_group),
-    SCMP_SYS(fcntl),
     SCMP_SYS(futex),
     SCMP_SYS(getpid),
     SCMP_SYS(getrandom),
-    SCMP_SYS(getsockopt),
     SCMP_SYS(gettid),
     SCMP_SYS(madvise),
     SCMP_SYS(mlock2),
     SCMP_SYS(mremap),
     SCMP_SYS(munmap),
+    SCMP_SYS(poll),
     SCMP_SYS(read),
     SCMP_SYS(recvfrom),
     SCMP_SYS(recvmsg),
@@ -60,6 +62,30 @@ constexpr std::array allowed_calls{
     SCMP_SYS(write),
     SCMP_SYS(writev),
 };
+
+/// A call that is allowed with these arguments only.
+struct AllowedCall {
+    int call;
+    std::vector<scmp_arg_cmp> arguments;
+};
+
+scmp_arg_cmp argument(unsigned index, scmp_datum_t value)
+{
+    return {index, SCMP_CMP_EQ, value, 0};
+}
+
+std::vector<AllowedCall> calls_allowed_in_part()
+{
+    const scmp_arg_cmp no_code{2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0};
+    return {
+        {SCMP_SYS(mmap), {no_code}},
+        {SCMP_SYS(mprotect), {no_code}},
+        {SCMP_SYS(tgkill), {argument(0, static_cast<scmp_datum_t>(::getpid()))}}, // abort()
+        {SCMP_SYS(fcntl), {argument(1, F_SETFL)}},                                // non-blocking
+        {SCMP_SYS(fcntl), {argument(1, F_DUPFD_CLOEXEC)}},
+        {SCMP_SYS(setsockopt), {argument(1, SOL_SOCKET), argument(2, SO_LINGER)}},
+    };
+}
 
 /// Only what is safe in a signal handler: the message is made by hand and written.
 void report_refused_call(int, siginfo_t* info, void*)
@@ -99,11 +125,9 @@ void load_system_call_filter()
         throw std::runtime_error{"system-call filter: no memory"};
     for (const int call : allowed_calls)
         must(seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, call, 0));
-    for (const int call : {SCMP_SYS(mmap), SCMP_SYS(mprotect)})
-        must(seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, call, 1,
-                              SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)));
-    const auto self = static_cast<scmp_datum_t>(::getpid());
-    must(seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, SCMP_A0(SCMP_CMP_EQ, self)));
+    for (const auto& [call, arguments] : calls_allowed_in_part())
+        must(seccomp_rule_add_array(filter.get(), SCMP_ACT_ALLOW, call,
+                                    static_cast<unsigned>(arguments.size()), arguments.data()));
     must(seccomp_load(filter.get()));
 }
 

@@ -3,13 +3,17 @@
 
 #include "backends/plugin_loader.hpp"
 #include "base/log.hpp"
+#include "base/posix_error.hpp"
 #include "daemon/sandbox.hpp"
 #include "daemon/setup.hpp"
 #include "protocol/worker_messages.hpp"
 
+#include <signal.h>
 #include <sodium.h>
+#include <time.h>
 
 #include <array>
+#include <chrono>
 #include <cstdlib>
 #include <iostream>
 #include <memory>
@@ -22,12 +26,48 @@ namespace {
 /// Slots: one for messages, one for the password in work, and some for what a backend reads.
 constexpr std::size_t secret_slots = 8;
 
+/// A request past its deadline is ended by the supervisor, and by nobody else if there is one.
+constexpr std::chrono::seconds grace{2};
+
 /// False when the front is gone.
 [[nodiscard]] bool say(MessageSocket& channel, const WorkerMessage& message)
 {
     std::array<char, 2048> memory{};
     return channel.send(write_worker_message(memory, message));
 }
+
+/// Ends this process by itself when a request takes too long and nobody is left to do it: the front asks the
+/// supervisor for that, but both can be gone, and a backend that hangs would keep a password for ever.
+class Lifeline {
+public:
+    Lifeline()
+    {
+        sigevent event{};
+        event.sigev_notify = SIGEV_SIGNAL;
+        event.sigev_signo = SIGKILL;
+        check(::timer_create(CLOCK_MONOTONIC, &event, &timer_), "timer_create");
+    }
+    Lifeline(const Lifeline&) = delete;
+    Lifeline& operator=(const Lifeline&) = delete;
+    ~Lifeline() { ::timer_delete(timer_); }
+
+    void hold(std::chrono::milliseconds time) noexcept
+    {
+        const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(time);
+        set({seconds.count(), std::chrono::nanoseconds{time - seconds}.count()});
+    }
+    void let_go() noexcept { set({}); }
+
+private:
+    void set(timespec time) noexcept
+    {
+        itimerspec spec{};
+        spec.it_value = time;
+        ::timer_settime(timer_, 0, &spec, nullptr);
+    }
+
+    timer_t timer_{};
+};
 
 class Worker {
 public:
@@ -60,7 +100,10 @@ private:
         sodium_memzero(buffer_.buffer().data(), incoming.bytes.size());
         if (!question)
             return false;
-        return say(channel_, Answer{question->id, decide(question->request)});
+        lifeline_.hold(question->time_left + grace);
+        const Answer answer{question->id, decide(question->request)};
+        lifeline_.let_go();
+        return say(channel_, answer);
     }
 
     /// The boundary at which a failing source becomes an outage.
@@ -75,6 +118,7 @@ private:
     MessageSocket& channel_;
     SecretArena secrets_;
     Secret buffer_;
+    Lifeline lifeline_;
     std::unique_ptr<Backend> backend_;
 };
 
@@ -96,7 +140,7 @@ int run_worker(MessageSocket& channel)
     } catch (const std::exception& error) {
         const std::string problem = name + ": " + error.what();
         std::cerr << problem << '\n';
-        static_cast<void>(say(channel, WorkerLogLine{static_cast<std::uint8_t>(LogLevel::error), problem}));
+        static_cast<void>(say(channel, WorkerLogLine{LogLevel::error, problem}));
         return worker_cannot_work;
     }
 }

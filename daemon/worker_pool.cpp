@@ -14,6 +14,9 @@ using namespace std::chrono_literals;
 /// A worker that ends sooner than this after its start, or before it was ready, is likely to do so again.
 constexpr auto pause_after_early_end = 1s;
 
+/// A worker that has not loaded its backend by then never will.
+constexpr auto start_max = 10s;
+
 } // namespace
 
 WorkerPool::WorkerPool(const Clock& clock, WorkerHost& host, Settings settings)
@@ -26,7 +29,8 @@ std::optional<JobId> WorkerPool::check(const Request& request, TimePoint deadlin
     if (waiting_.size() >= settings_.queue_max)
         return std::nullopt;
     const JobId job = next_job_++;
-    waiting_.emplace(job, Job{&request, deadline, std::move(on_decision)});
+    const TimePoint now = clock_.now();
+    waiting_.emplace(job, Job{&request, now + (deadline - now) / 2, deadline, std::move(on_decision)});
     dispatch();
     return job;
 }
@@ -101,6 +105,40 @@ void WorkerPool::on_ended(WorkerId worker)
 TimePoint WorkerPool::tick()
 {
     const TimePoint now = clock_.now();
+    const TimePoint next_job = end_waiting(now);
+    const TimePoint next_start = end_slow_starts(now);
+    return std::min({next_job, next_start, start_missing(now)});
+}
+
+/// Under a load that the workers cannot bear, each request would reach one just before its deadline, and
+/// cost that worker its life for nothing. Those that would come too late make room for those that would not.
+TimePoint WorkerPool::end_waiting(TimePoint now)
+{
+    while (!waiting_.empty() && waiting_.begin()->second.waits_until <= now) {
+        auto job = waiting_.extract(waiting_.begin());
+        job.mapped().on_decision({Verdict::unavailable, "no worker was free in time"});
+    }
+    return waiting_.empty() ? TimePoint::max() : waiting_.begin()->second.waits_until;
+}
+
+TimePoint WorkerPool::end_slow_starts(TimePoint now)
+{
+    TimePoint next = TimePoint::max();
+    for (auto& [id, worker] : workers_) {
+        if (worker.state != State::starting)
+            continue;
+        if (worker.started + start_max <= now) {
+            pause_if_early(worker);
+            condemn(id);
+        } else {
+            next = std::min(next, worker.started + start_max);
+        }
+    }
+    return next;
+}
+
+TimePoint WorkerPool::start_missing(TimePoint now)
+{
     const std::size_t wanted =
         has_been_ready_ ? settings_.workers : 1; // one is enough to find that none can work
     if (live_workers() >= wanted)
@@ -109,7 +147,7 @@ TimePoint WorkerPool::tick()
         return no_start_before_;
     while (live_workers() < wanted)
         workers_.emplace(host_.start_worker(settings_.backend), Worker{State::starting, now, 0});
-    return TimePoint::max();
+    return now + start_max;
 }
 
 void WorkerPool::dispatch()

@@ -67,7 +67,8 @@ public:
     /// What came from the worker was no message of ours. It is killed, and what it was asked is unavailable.
     void on_nonsense(WorkerId worker);
 
-    /// Starts the workers that are missing, unless something keeps dying. Returns when to call it again.
+    /// Starts the workers that are missing, unless something keeps dying; ends what has waited, or has been
+    /// starting, for too long. Returns when to call it again.
     TimePoint tick();
 
     /// Whether a first worker has shown that it can work, or that it cannot.
@@ -91,10 +92,14 @@ private:
 
     struct Job {
         const Request* request = nullptr;
+        TimePoint waits_until; ///< half of its time: what a worker gets has at least the other half left
         TimePoint deadline;
         OnDecision on_decision;
     };
 
+    [[nodiscard]] TimePoint end_waiting(TimePoint now);
+    [[nodiscard]] TimePoint end_slow_starts(TimePoint now);
+    [[nodiscard]] TimePoint start_missing(TimePoint now);
     void dispatch();
     [[nodiscard]] bool give(WorkerId worker, JobId job, const Job& details);
     void condemn(WorkerId worker);

@@ -2,7 +2,7 @@
 #include "daemon/worker_processes.hpp"
 
 #include "backends/plugin_loader.hpp"
-#include "daemon/setup.hpp"
+#include "base/received_descriptors.hpp"
 #include "daemon/worker.hpp"
 
 #include <sys/wait.h>
@@ -19,7 +19,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto grace = 1s;               ///< for what should end by itself
-constexpr std::size_t workers_slack = 2; ///< a replaced worker may not be reaped yet
+constexpr std::size_t workers_slack = 2; ///< those that were replaced may not be reaped yet
 
 /// Where this build, or this installation, keeps its plug-ins: beside the program.
 std::filesystem::path plugin_directory()
@@ -49,36 +49,44 @@ WorkerSetup make_setup(const Config& config, const BackendConfig& backend, const
     return setup;
 }
 
+std::vector<WorkerSetup> make_setups(const Config& config, const Accounts& accounts)
+{
+    std::vector<WorkerSetup> setups;
+    for (const BackendConfig& backend : config.backends)
+        setups.push_back(make_setup(config, backend, accounts));
+    return setups;
+}
+
 } // namespace
 
 WorkerProcesses::WorkerProcesses(EventLoop& loop, Log& log, const Config& config, const Accounts& accounts)
     : loop_{loop}
     , log_{log}
     , config_{config}
-    , accounts_{accounts}
     , plugins_{open_plugins(config)}
+    , setups_{make_setups(config, accounts)}
     , overdue_timer_{loop, [this] { kill_overdue(); }}
 {
 }
 
 bool WorkerProcesses::is_full(std::size_t backend) const
 {
-    const auto live = std::ranges::count_if(workers_, [backend](const auto& entry) {
-        const Worker& worker = entry.second;
-        return worker.backend == backend && !worker.is_condemned && worker.ends_by == TimePoint::max();
+    const auto count = std::ranges::count_if(workers_, [backend](const auto& entry) {
+        return entry.second.backend == backend && !entry.second.is_orphan;
     });
-    return static_cast<std::size_t>(live) >= config_.workers * workers_slack;
+    return static_cast<std::size_t>(count) >= config_.workers * workers_slack;
 }
 
 /// The set-up goes in before the front gets its end, so a worker's first message is always ours.
 MessageSocket WorkerProcesses::start(int program, std::size_t backend, WorkerId id, bool shows_stderr)
 {
-    const BackendConfig& config = config_.backends.at(backend);
     auto [ours, theirs] = make_message_sockets();
     const int plugin = plugins_[backend].get();
-    send_setup(ours, make_setup(config_, config, accounts_), {&plugin, 1});
-    Worker worker{start_role(program, {"posternd", "worker", config.name}, theirs.fd(), shows_stderr), id,
-                  backend};
+    refuse_descriptors(ours.fd()); // a worker has none to give
+    send_setup(ours, setups_.at(backend), {&plugin, 1});
+    Worker worker{
+        start_role(program, {"posternd", "worker", setups_[backend].backend}, theirs.fd(), shows_stderr), id,
+        backend};
     const pid_t pid = worker.process.pid;
     workers_.emplace(pid, std::move(worker));
     return std::move(ours);

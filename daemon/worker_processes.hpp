@@ -8,6 +8,7 @@
 #include "daemon/accounts.hpp"
 #include "daemon/child_process.hpp"
 #include "daemon/config.hpp"
+#include "daemon/setup.hpp"
 #include "protocol/supervisor_messages.hpp"
 
 #include <sys/types.h>
@@ -71,9 +72,8 @@ private:
     EventLoop& loop_;
     Log& log_;
     const Config& config_;
-    const Accounts& accounts_;
-    std::vector<UniqueFd>
-        plugins_; ///< one for each backend, opened once: an upgrade changes nothing half-way
+    std::vector<UniqueFd> plugins_;   ///< of each backend, opened once: an upgrade changes nothing half-way
+    std::vector<WorkerSetup> setups_; ///< of each backend, made once: looking accounts up may hang
     Timer overdue_timer_;
     std::map<pid_t, Worker> workers_;
 };

@@ -97,20 +97,24 @@ void Workforce::on_readable(WorkerId id)
     auto message = incoming.state == MessageSocket::Received::message ? parse_worker_message(incoming.bytes)
                                                                       : std::nullopt;
     if (message)
-        take(id, std::move(*message));
+        std::visit([this, id](auto& known) { take(id, known); }, *message);
     else
         pools_[found->second.backend].on_nonsense(id);
 }
 
-void Workforce::take(WorkerId id, WorkerMessage message)
+void Workforce::take(WorkerId id, const WorkerReady&)
 {
-    WorkerPool& pool = pools_[workers_.at(id).backend];
-    if (auto* answer = std::get_if<Answer>(&message))
-        pool.on_answer(id, answer->id, std::move(answer->decision));
-    else if (const auto* line = std::get_if<WorkerLogLine>(&message))
-        log_.write(static_cast<LogLevel>(line->level), escape_log_value(line->text, 1024));
-    else
-        pool.on_ready(id);
+    pool_of(id).on_ready(id);
+}
+
+void Workforce::take(WorkerId id, Answer& answer)
+{
+    pool_of(id).on_answer(id, answer.id, std::move(answer.decision));
+}
+
+void Workforce::take(WorkerId, const WorkerLogLine& line)
+{
+    log_.write(line.level, escape_log_value(line.text, 1024));
 }
 
 } // namespace postern

@@ -58,7 +58,10 @@ private:
     [[nodiscard]] bool ask(WorkerId worker, JobId job, Duration time_left, const Request& request) override;
 
     void on_readable(WorkerId id);
-    void take(WorkerId id, WorkerMessage message);
+    void take(WorkerId id, const WorkerReady&);
+    void take(WorkerId id, Answer& answer);
+    void take(WorkerId id, const WorkerLogLine& line);
+    [[nodiscard]] WorkerPool& pool_of(WorkerId id) { return pools_[workers_.at(id).backend]; }
 
     EventLoop& loop_;
     Log& log_;

@@ -47,6 +47,8 @@ struct Gate {
     void advance(Duration time)
     {
         clock.advance(time);
+        for (WorkerPool& pool : pools)
+            pool.tick();
         authenticator.tick();
     }
 
@@ -174,11 +176,11 @@ TEST_CASE("a login that nobody answers is unavailable at its deadline, and its w
           "the deadline]");
 }
 
-TEST_CASE("a login that still waits for a worker at its deadline is unavailable, and no worker is killed", "[authenticator]")
+TEST_CASE("a login that waits for a worker for half of its time is unavailable, and no worker is killed", "[authenticator]")
 {
     Gate gate{one_backend()};
     gate.login("alice", 8s);
-    gate.login("bob", 1s);
+    gate.login("bob", 2s);
     gate.advance(1s);
     CHECK(gate.told("bob") == Verdict::unavailable);
     CHECK_FALSE(gate.told("alice"));

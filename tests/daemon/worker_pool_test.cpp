@@ -55,8 +55,37 @@ TEST_CASE("a pool starts its first worker before anybody asks, and the others on
     pool.tick();
     CHECK(workers.started == std::vector<WorkerId>{1});
     pool.on_ready(1);
-    CHECK(pool.tick() == TimePoint::max());
+    pool.tick();
     CHECK(workers.started == std::vector<WorkerId>{1, 2, 3});
+    pool.on_ready(2);
+    pool.on_ready(3);
+    CHECK(pool.tick() == TimePoint::max());
+}
+
+TEST_CASE("a worker that never becomes ready is killed, and another one is tried", "[pool]")
+{
+    PoolOfTwo p;
+    CHECK(p.pool.tick() == p.clock.now() + 10s);
+    p.clock.advance(10s);
+    CHECK(p.pool.tick() == p.clock.now() + 1s);
+    CHECK(p.workers.killed == std::vector<WorkerId>{1});
+    p.clock.advance(1s);
+    p.pool.tick();
+    CHECK(p.workers.started == std::vector<WorkerId>{1, 2});
+}
+
+TEST_CASE("a request that has waited for half of its time is unavailable, and those behind it have their turn", "[pool]")
+{
+    PoolOfTwo p;
+    REQUIRE(p.check("alice")); // 8 s
+    p.clock.advance(1s);
+    REQUIRE(p.check("bob"));
+    p.clock.advance(3s);
+    p.pool.tick();
+    CHECK(p.decided.at("alice").verdict == Verdict::unavailable);
+    p.pool.on_ready(1);
+    CHECK(p.user_asked() == "bob");
+    CHECK(p.workers.asked.front().time_left >= 4s);
 }
 
 TEST_CASE("a pool whose first worker cannot work tries one at a time", "[pool]")

@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 import statistics
+import struct
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +19,7 @@ import pytest
 
 from support.eventually import eventually
 from support.load import Expected, right_and_wrong, wrong_answers
+from support.places import POSTERND
 from support.sasldb import ALICE, BOB
 
 SASLDB_LOGINS = right_and_wrong(ALICE) + right_and_wrong(BOB)
@@ -412,3 +414,90 @@ def test_silent_clients_do_not_keep_the_daemon_from_ending(postern):
     postern.stop()
     for connection in silent:
         assert connection.reply(5).ending == "eof"
+
+
+# What a review of the running daemon found
+
+@pytest.mark.parametrize("before", [b"", b"\xff\xff"], ids=["read", "left unread behind a refused request"])
+def test_a_client_that_sends_descriptors_along_delays_nobody(postern, before):
+    """Closing the last reference to a TCP socket that lingers takes as long as its maker likes."""
+    with unharmed(postern, SASLDB_LOGINS), postern.connect() as connection:
+        connection.send(before)
+        lingering = lingering_socket(seconds=60)
+        try:
+            socket.send_fds(connection.socket, [b"\0"], [lingering.fileno()])
+        except OSError:  # the kernel refuses it, or the session is over: then our own close() would be the last
+            lingering.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 0, 0))
+        lingering.close()
+        began = time.monotonic()
+        assert postern.ask(ALICE.user, ALICE.password, realm=ALICE.realm).is_accepted
+        assert time.monotonic() - began < 30
+
+
+def lingering_socket(seconds):
+    """A connected TCP socket with more unsent data than its peer will ever take."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    sender = socket.create_connection(listener.getsockname())
+    lingering_socket.peers.append((listener, listener.accept()[0]))
+    sender.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, seconds))
+    sender.setblocking(False)
+    try:
+        while True:
+            sender.send(b"x" * 65536)
+    except BlockingIOError:
+        return sender
+
+
+lingering_socket.peers = []  # kept open
+
+
+def test_a_load_that_the_workers_cannot_bear_costs_the_excess_and_no_more(start_postern):
+    """10 logins of 100 ms at a time on 2 workers, for several deadlines."""
+    postern = start_postern("--deadline", "1s", backend="fault", workers=2)
+    end = time.monotonic() + 6
+
+    def keep_asking(_):
+        replies = []
+        while time.monotonic() < end:
+            replies.append(postern.ask("slow", "good", realm="100"))
+        return replies
+
+    with ThreadPoolExecutor(40) as pool:
+        replies = [reply for some in pool.map(keep_asking, range(40)) for reply in some]
+    assert all(reply.is_accepted or reply.is_unavailable for reply in replies)
+    accepted = sum(reply.is_accepted for reply in replies)
+    assert accepted > 60  # 2 workers do 20 a second when all goes well
+    assert "was killed" not in postern.output
+
+
+def test_a_caller_that_ignores_its_children_is_no_reason_not_to_see_ours(sasldb, start_postern, tmp_path):
+    program = tmp_path / "ignoring"
+    program.write_text(f"#!/usr/bin/python3\nimport os, signal, sys\nsignal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"
+                       f"os.execv('{POSTERND}', sys.argv)\n")
+    program.chmod(0o755)
+    postern = start_postern(program=program)
+    with unharmed(postern, SASLDB_LOGINS):
+        postern.front.kill()
+
+
+def test_many_workers_start_and_die_together(sasldb, start_postern):
+    postern = start_postern(workers=300)
+    eventually(lambda: len(postern.workers()) == 300, "three hundred workers", 30)
+    front = postern.front
+    for worker in postern.workers():
+        worker.kill()
+    eventually(lambda: len(postern.workers()) == 300, "three hundred others", 30)
+    assert wrong_answers(postern.ask, SASLDB_LOGINS) == []
+    assert postern.front == front
+
+
+def test_a_worker_that_hangs_ends_by_itself_when_nobody_is_left_to_end_it(start_postern):
+    postern = start_postern("--deadline", "1s", backend="fault")
+    with ThreadPoolExecutor(1) as pool:
+        hanging = pool.submit(postern.ask, "sleep", "x")
+        worker = eventually(lambda: asleep(postern), "a worker sleeps")[0]
+        for process in (postern.supervisor, postern.front):
+            process.kill()
+        worker.wait_gone(10)
+        assert not hanging.result().is_accepted
+    postern.wait()
