@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "base/message_channel.hpp"
 
-#include "base/posix_error.hpp"
-
 #include <fcntl.h>
 
 #include <utility>
@@ -29,8 +27,11 @@ bool MessageChannel::send(std::string_view bytes, int descriptor)
     if ((waiting_.empty() && errno != EAGAIN && errno != ENOBUFS) || waiting_.size() == waiting_max)
         return false;
     UniqueFd kept;
-    if (descriptor >= 0)
-        kept = UniqueFd{check(::fcntl(descriptor, F_DUPFD_CLOEXEC, 0), "fcntl")};
+    if (descriptor >= 0) {
+        kept = UniqueFd{::fcntl(descriptor, F_DUPFD_CLOEXEC, 0)};
+        if (!kept.is_open() || ++waiting_descriptors_ > waiting_descriptors_max)
+            return false;
+    }
     waiting_.push_back({std::string{bytes}, std::move(kept)});
     watch_.watch_for(EPOLLIN | EPOLLOUT);
     return true;
@@ -44,8 +45,10 @@ bool MessageChannel::send_now(std::string_view bytes, int descriptor) noexcept
 /// If the other side is gone, whoever reads will find out.
 void MessageChannel::flush()
 {
-    while (!waiting_.empty() && send_now(waiting_.front().bytes, waiting_.front().descriptor.get()))
+    while (!waiting_.empty() && send_now(waiting_.front().bytes, waiting_.front().descriptor.get())) {
+        waiting_descriptors_ -= waiting_.front().descriptor.is_open() ? 1 : 0;
         waiting_.pop_front();
+    }
     if (waiting_.empty())
         watch_.watch_for(EPOLLIN);
 }

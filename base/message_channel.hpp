@@ -16,7 +16,8 @@ namespace postern {
 /// waits here, in its order and up to a bound, with the descriptor that goes along.
 class MessageChannel {
 public:
-    static constexpr std::size_t waiting_max = 4096; ///< messages of a few bytes
+    static constexpr std::size_t waiting_max = 2048;            ///< messages of a few bytes
+    static constexpr std::size_t waiting_descriptors_max = 256; ///< of them with a descriptor
 
     MessageChannel(EventLoop& loop, MessageSocket socket, std::function<void()> on_readable);
 
@@ -26,6 +27,10 @@ public:
 
     /// To be called from on_readable until nothing is there.
     [[nodiscard]] MessageSocket::Incoming receive(std::span<char> buffer) { return socket_.receive(buffer); }
+    [[nodiscard]] MessageSocket::Incoming receive_with_descriptors(std::span<char> buffer)
+    {
+        return socket_.receive_with_descriptors(buffer);
+    }
 
 private:
     struct Waiting {
@@ -39,6 +44,7 @@ private:
     MessageSocket socket_;
     std::function<void()> on_readable_;
     std::deque<Waiting> waiting_;
+    std::size_t waiting_descriptors_ = 0;
     FdWatch watch_;
 };
 

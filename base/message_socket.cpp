@@ -2,7 +2,6 @@
 #include "base/message_socket.hpp"
 
 #include "base/posix_error.hpp"
-#include "base/received_descriptors.hpp"
 
 #include <fcntl.h>
 #include <sys/socket.h>
@@ -13,6 +12,32 @@
 #include <cstring>
 
 namespace postern {
+
+namespace {
+
+struct alignas(cmsghdr) ControlBuffer {
+    std::array<char, CMSG_SPACE(MessageSocket::descriptors_max * sizeof(int))> bytes;
+};
+
+/// Takes over what the kernel has put into this process, whatever the message turns out to be.
+std::vector<UniqueFd> take_descriptors(msghdr& header)
+{
+    std::vector<UniqueFd> descriptors;
+    for (cmsghdr* control = CMSG_FIRSTHDR(&header); control != nullptr;
+         control = CMSG_NXTHDR(&header, control)) {
+        if (control->cmsg_level != SOL_SOCKET || control->cmsg_type != SCM_RIGHTS)
+            continue;
+        const std::size_t count = (control->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        for (std::size_t i = 0; i < count; ++i) {
+            int fd = -1;
+            std::memcpy(&fd, CMSG_DATA(control) + i * sizeof fd, sizeof fd);
+            descriptors.emplace_back(fd);
+        }
+    }
+    return descriptors;
+}
+
+} // namespace
 
 void MessageSocket::set_non_blocking()
 {
@@ -45,25 +70,41 @@ bool MessageSocket::send(std::string_view bytes, std::span<const int> descriptor
 
 MessageSocket::Incoming MessageSocket::receive(std::span<char> buffer)
 {
-    iovec data{buffer.data(), buffer.size()};
     msghdr header{};
-    header.msg_iov = &data;
-    header.msg_iovlen = 1;
+    return receive(buffer, header);
+}
+
+MessageSocket::Incoming MessageSocket::receive_with_descriptors(std::span<char> buffer)
+{
     ControlBuffer control; // not cleared: the kernel says how much of it counts
+    msghdr header{};
     header.msg_control = control.bytes.data();
     header.msg_controllen = control.bytes.size();
+    Incoming incoming = receive(buffer, header);
+    std::vector<UniqueFd> descriptors = take_descriptors(header);
+    if (incoming.state == Received::message)
+        incoming.descriptors = std::move(descriptors);
+    return incoming;
+}
+
+MessageSocket::Incoming MessageSocket::receive(std::span<char> buffer, msghdr& header)
+{
+    iovec data{buffer.data(), buffer.size()};
+    header.msg_iov = &data;
+    header.msg_iovlen = 1;
     ssize_t got = -1;
     do
         got = ::recvmsg(fd(), &header, MSG_CMSG_CLOEXEC);
     while (got < 0 && errno == EINTR);
-    if (got < 0)
+    if (got < 0) {
+        header.msg_controllen = 0;
         return {errno == EAGAIN ? Received::nothing : Received::end, {}, {}};
-    std::vector<UniqueFd> descriptors = take_descriptors(header);
+    }
     if (got == 0)
         return {Received::end, {}, {}}; // no message of ours is empty
-    if ((header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 || descriptors.size() > descriptors_max)
+    if ((header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0)
         return {Received::broken, {}, {}};
-    return {Received::message, {buffer.data(), static_cast<std::size_t>(got)}, std::move(descriptors)};
+    return {Received::message, {buffer.data(), static_cast<std::size_t>(got)}, {}};
 }
 
 std::pair<MessageSocket, MessageSocket> make_message_sockets()

@@ -3,6 +3,8 @@
 
 #include "base/unique_fd.hpp"
 
+#include <sys/socket.h>
+
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -22,7 +24,7 @@ public:
         message,
         nothing, ///< non-blocking, and none is there
         end,     ///< the other side is gone
-        broken,  ///< longer than the buffer or than the bound on descriptors: not one of ours
+        broken,  ///< longer than the buffer, or with descriptors that are not wanted: not one of ours
     };
 
     struct Incoming {
@@ -48,10 +50,15 @@ public:
     /// False when the other side is gone or, non-blocking, does not read; nothing was sent then.
     [[nodiscard]] bool send(std::string_view bytes, std::span<const int> descriptors = {}) noexcept;
 
-    /// The next message, its bytes in `buffer`.
+    /// The next message, its bytes in `buffer`. From a side that may be hostile: descriptors that come along
+    /// are never taken, since closing one can wait for as long as its maker likes.
     [[nodiscard]] Incoming receive(std::span<char> buffer);
+    /// The same from a side that is trusted, with up to descriptors_max of them.
+    [[nodiscard]] Incoming receive_with_descriptors(std::span<char> buffer);
 
 private:
+    [[nodiscard]] Incoming receive(std::span<char> buffer, msghdr& header);
+
     UniqueFd socket_;
 };
 

@@ -7,20 +7,21 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <utility>
 
 namespace postern {
 
-/// A connected, non-blocking stream socket whose other end belongs to somebody we do not trust.
+/// A connected stream socket whose other end belongs to somebody we do not trust. No call on it ever waits.
 ///
-/// No call on it ever waits, and neither does its end: descriptors that a peer sends along, which could make
-/// closing them take as long as the peer likes, are refused by the kernel where it can, and taken and made
-/// harmless where it cannot.
+/// Descriptors that a peer sends along are never taken: the kernel refuses them (refuse_descriptors()), or an
+/// older one drops them. Taking them, even to close them, would be worse: closing a file of a FUSE file
+/// system waits for its maker, and not even SIGKILL ends that.
 class PeerSocket {
 public:
     enum class Received : std::uint8_t {
         bytes,
         nothing, ///< none are there now
-        end,     ///< the peer sends no more, is gone, or has sent descriptors
+        end,     ///< the peer sends no more, or is gone
     };
 
     struct Incoming {
@@ -28,15 +29,11 @@ public:
         std::size_t size = 0;
     };
 
-    /// `brings_descriptors`: the kernel does not refuse them (refuses_descriptors()).
-    PeerSocket(UniqueFd socket, bool brings_descriptors) noexcept;
-    PeerSocket(const PeerSocket&) = delete;
-    PeerSocket& operator=(const PeerSocket&) = delete;
-    ~PeerSocket();
+    explicit PeerSocket(UniqueFd socket) noexcept : socket_{std::move(socket)} {}
 
     [[nodiscard]] int fd() const noexcept { return socket_.get(); }
 
-    [[nodiscard]] Incoming receive(std::span<char> buffer);
+    [[nodiscard]] Incoming receive(std::span<char> buffer) noexcept;
     /// False when not all of `bytes` went out at once.
     [[nodiscard]] bool send(std::string_view bytes) noexcept;
     /// The peer reads the end of the stream; we may still receive.
@@ -44,7 +41,10 @@ public:
 
 private:
     UniqueFd socket_;
-    bool brings_descriptors_;
 };
+
+/// Lets the kernel refuse descriptors on a UNIX socket, and on those accepted from it (SO_PASSRIGHTS, Linux
+/// 6.16). Does nothing on an older kernel.
+void refuse_descriptors(int socket) noexcept;
 
 } // namespace postern

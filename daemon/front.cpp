@@ -8,7 +8,6 @@
 #include "base/log.hpp"
 #include "base/message_channel.hpp"
 #include "base/posix_error.hpp"
-#include "base/received_descriptors.hpp"
 #include "base/secret.hpp"
 #include "daemon/authenticator.hpp"
 #include "daemon/sandbox.hpp"
@@ -78,14 +77,6 @@ DescriptorLog open_log(const FrontSetup& setup, std::vector<UniqueFd>& descripto
     return log;
 }
 
-/// Whether those who connect could send descriptors along.
-bool bring_descriptors(const std::vector<UniqueFd>& descriptors, const FrontSetup& setup)
-{
-    return !std::ranges::all_of(descriptors.begin(),
-                                descriptors.begin() + static_cast<std::ptrdiff_t>(setup.listeners.size()),
-                                [](const UniqueFd& listener) { return refuses_descriptors(listener.get()); });
-}
-
 class Front {
 public:
     Front(MessageSocket channel, FrontSetup setup, std::vector<UniqueFd> descriptors, DescriptorLog& log);
@@ -109,7 +100,7 @@ private:
     bool accept_one(Listener& listener);
     void end_session(SessionList::iterator session);
     [[nodiscard]] SessionList::iterator longest_idle();
-    [[nodiscard]] bool make_room();
+    [[nodiscard]] bool cannot_accept(int error);
     void pause_listening();
     void resume_listening();
 
@@ -117,6 +108,7 @@ private:
     void take(const WorkerStarted& started, UniqueFd descriptor);
     void take(const WorkerEnded& ended, UniqueFd);
     void take(const SyslogSocket&, UniqueFd descriptor);
+    void take(const Ping&, UniqueFd);
     void take(const Finish&, UniqueFd);
     void tell_supervisor(const FrontMessage& message);
     void lose_supervisor();
@@ -167,13 +159,8 @@ Front::Front(MessageSocket channel, FrontSetup setup, std::vector<UniqueFd> desc
                      [](std::uint32_t bound) { return randombytes_uniform(bound); },
                      workforce_.pools(),
                      {setup_.route, setup_.backends, setup_.delayed_max}}
-    , services_{loop_,
-                log_,
-                secrets_,
-                authenticator_,
-                scratch_,
-                bring_descriptors(descriptors, setup_),
-                [this](SessionList::iterator session) { end_session(session); }}
+    , services_{loop_,          log_,     secrets_,
+                authenticator_, scratch_, [this](SessionList::iterator session) { end_session(session); }}
 {
     supervisor_.emplace(loop_, std::move(channel), [this] { on_supervisor(); });
     log_.on_syslog_lost([this] { tell_supervisor(NeedSyslog{}); });
@@ -187,17 +174,17 @@ void Front::run()
     loop_.run();
 }
 
-/// What is due in all parts, once a turn; then sleep until the next thing is. Pools come first, since what
-/// they end leaves at once, and last, since what is given up costs a worker.
+/// What is due in all parts, once a turn; then sleep until the next thing is.
 void Front::end_turn()
 {
     if (is_alone_ && supervisor_) {
         supervisor_.reset();
         finish();
     }
-    workforce_.tick();
-    const TimePoint next = authenticator_.tick();
-    wake_up_.schedule(std::min(next, workforce_.tick()));
+    workforce_.end_overdue();                                 // what ends there leaves at once,
+    const TimePoint next_login = authenticator_.tick();       // and what is given up here costs a worker,
+    const TimePoint next_worker = workforce_.start_missing(); // who is replaced
+    wake_up_.schedule(std::min(next_login, next_worker));
     if (!secrets_.is_locked() && !std::exchange(has_told_of_unlocked_memory_, true))
         log_.warning("not all memory with passwords could be locked: they may reach swap space");
     if (!is_finishing_)
@@ -244,7 +231,7 @@ bool Front::accept_one(Listener& listener)
     }
     UniqueFd socket{::accept4(listener.socket.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)};
     if (!socket.is_open())
-        return (errno == EMFILE || errno == ENFILE) && make_room();
+        return cannot_accept(errno);
     if (is_full)
         sessions_.erase(idle);
     sessions_.emplace_back(services_, listener.config, std::move(socket));
@@ -256,7 +243,7 @@ void Front::end_session(SessionList::iterator session)
 {
     sessions_.erase(session);
     if (resume_timer_.is_scheduled())
-        resume_listening();
+        resume_timer_.schedule(clock_.now()); // not from here: a session is still on the stack
 }
 
 /// The first to go when somebody else may have something to say.
@@ -265,15 +252,17 @@ SessionList::iterator Front::longest_idle()
     return std::ranges::find_if(sessions_, &SaslauthdSession::is_idle);
 }
 
-/// Descriptors have run out before the bound on sessions was reached.
-bool Front::make_room()
+/// Whether to try again at once.
+bool Front::cannot_accept(int error)
 {
-    const auto idle = longest_idle();
+    if (error == EAGAIN || error == EINTR || error == ECONNABORTED)
+        return false;
+    const auto idle = error == EMFILE || error == ENFILE ? longest_idle() : sessions_.end();
     if (idle == sessions_.end()) {
         pause_listening();
         return false;
     }
-    sessions_.erase(idle);
+    sessions_.erase(idle); // descriptors have run out before the bound on sessions was reached
     return true;
 }
 
@@ -297,7 +286,7 @@ void Front::on_supervisor()
 {
     std::array<char, supervisor_message_bytes_max> buffer{};
     while (!is_alone_) {
-        MessageSocket::Incoming incoming = supervisor_->receive(buffer);
+        MessageSocket::Incoming incoming = supervisor_->receive_with_descriptors(buffer);
         if (incoming.state == MessageSocket::Received::nothing)
             return;
         const auto message = parse_supervisor_message(incoming.bytes);
@@ -322,6 +311,11 @@ void Front::take(const WorkerEnded& ended, UniqueFd)
 void Front::take(const SyslogSocket&, UniqueFd descriptor)
 {
     log_.set_syslog(std::move(descriptor));
+}
+
+void Front::take(const Ping&, UniqueFd)
+{
+    tell_supervisor(Pong{});
 }
 
 void Front::take(const Finish&, UniqueFd)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "daemon/listening_socket.hpp"
 
+#include "base/peer_socket.hpp"
 #include "base/posix_error.hpp"
-#include "base/received_descriptors.hpp"
 
 #include <sys/socket.h>
 #include <sys/stat.h>

@@ -35,7 +35,7 @@ SaslauthdSession::SaslauthdSession(const SessionServices& services, const Listen
                                    UniqueFd socket)
     : services_{services}
     , listener_{listener}
-    , socket_{std::move(socket), services.peers_bring_descriptors}
+    , socket_{std::move(socket)}
     , deadline_{services.loop.clock().now() + listener.deadline}
     , timer_{services.loop, [this] { on_deadline(); }}
 {
@@ -97,6 +97,11 @@ void SaslauthdSession::take(std::string_view bytes)
 
 void SaslauthdSession::use(const saslauthd::Fields& fields)
 {
+    if (services_.loop.clock().now() + listener_.deadline / 2 > deadline_) {
+        services_.log.warning("a request took half of its time to arrive: it is answered as unavailable");
+        return finish(saslauthd::reply(Verdict::unavailable, listener_.when_unavailable),
+                      fields.has_bytes_behind);
+    }
     state_ = State::authenticating;
     drains_ = fields.has_bytes_behind;
     watch_.reset();

@@ -24,7 +24,6 @@ struct SessionServices {
     SecretArena& secrets;
     Authenticator& authenticator;
     Secret& scratch;                                   ///< a slot to read into; nothing stays in it
-    bool peers_bring_descriptors;                      ///< the kernel cannot refuse them
     std::function<void(SessionList::iterator)> on_end; ///< destroys the session
 };
 

@@ -169,7 +169,7 @@ template <typename Setup>
 std::pair<Setup, std::vector<UniqueFd>> receive(MessageSocket& channel)
 {
     std::vector<char> memory(setup_bytes_max);
-    MessageSocket::Incoming incoming = channel.receive(memory);
+    MessageSocket::Incoming incoming = channel.receive_with_descriptors(memory);
     if (incoming.state != MessageSocket::Received::message)
         throw std::runtime_error{"no set-up came from the supervisor"};
     Setup setup;

@@ -11,6 +11,7 @@
 #include "base/event_loop.hpp"
 #include "base/log.hpp"
 #include "base/message_channel.hpp"
+#include "base/peer_socket.hpp"
 #include "daemon/accounts.hpp"
 #include "daemon/background.hpp"
 #include "daemon/child_process.hpp"
@@ -39,8 +40,11 @@ using namespace std::chrono_literals;
 
 constexpr auto start_max = 30s;            ///< until the first front serves, or the start has failed
 constexpr auto pause_after_early_end = 1s; ///< between two fronts when one lives shorter than this
-constexpr int messages_a_turn = 64;        ///< from the front, before signals get their turn
-constexpr auto grace = 1s;                 ///< for what should end by itself
+constexpr auto ping_interval = 1s;
+constexpr int pings_unanswered_max = 5;
+constexpr int messages_a_turn = 64;     ///< from the front, before signals get their turn
+constexpr int last_messages_max = 1024; ///< of a front that is gone
+constexpr auto grace = 1s;              ///< for what should end by itself
 
 LogStyle log_style(const Config& config)
 {
@@ -86,11 +90,13 @@ private:
 
     void on_front();
     void close_front();
+    void ping_front();
     void take(const FrontReady&) { become_ready(); }
     void take(const StartWorker& order);
     void take(const KillWorker& order) { workers_.kill(order.worker); }
     void take(const ReleaseWorker& order) { workers_.release(order.worker); }
     void take(const NeedSyslog&) { connect_front_to_syslog(); }
+    void take(const Pong&) { pings_unanswered_ = 0; }
     void take(const RefusedCall& call);
     void tell_front(const SupervisorMessage& message, int descriptor = -1);
     void become_ready();
@@ -120,9 +126,11 @@ private:
     FdWatch signals_watch_;
     Timer front_timer_;      ///< starts the next front after a pause
     Timer front_kill_timer_; ///< ends one that is of no use any more
+    Timer ping_timer_;       ///< asks the front whether it still turns
     Timer syslog_timer_;     ///< looks for a syslog daemon again
     Timer end_timer_;        ///< ends a start, or a stop, that takes too long
     std::optional<Front> front_;
+    int pings_unanswered_ = 0;
     bool is_ready_ = false;
     bool is_finishing_ = false;
     int exit_status_ = EXIT_SUCCESS;
@@ -141,6 +149,7 @@ Supervisor::Supervisor(Config config)
     , signals_watch_{loop_, signals_.get(), EPOLLIN, [this](std::uint32_t) { on_signals(); }}
     , front_timer_{loop_, [this] { start_front(); }}
     , front_kill_timer_{loop_, [this] { kill_process(front_->process); }}
+    , ping_timer_{loop_, [this] { ping_front(); }}
     , syslog_timer_{loop_, [this] { connect_front_to_syslog(); }}
     , end_timer_{loop_,
                  [this] { is_finishing_ ? kill_all() : fail_start("the backends did not become ready"); }}
@@ -170,12 +179,17 @@ try {
     if (is_finishing_)
         return;
     auto [ours, theirs] = make_message_sockets();
+    refuse_descriptors(ours.fd()); // a front has none to give
     send_front_setup(ours);
     Front& front = front_.emplace(
         start_role(program_.get(), {"posternd", "front"}, theirs.fd(), shows_stderr()), clock_.now());
     front.channel.emplace(loop_, std::move(ours), [this] { on_front(); });
+    pings_unanswered_ = 0;
+    ping_timer_.schedule(clock_.now() + ping_interval);
 } catch (const std::system_error& error) { // no process or descriptor to be had now
     log_.error(std::string{"the front could not be started: "} + error.what());
+    if (front_)
+        return close_front();
     front_timer_.schedule(clock_.now() + pause_after_early_end);
 }
 
@@ -229,6 +243,19 @@ void Supervisor::close_front()
 {
     front_->channel.reset();
     front_kill_timer_.schedule(clock_.now() + grace);
+}
+
+/// A front that is stopped, or hangs in a system call, serves nobody, and nobody else would notice.
+void Supervisor::ping_front()
+{
+    if (!front_ || !front_->channel)
+        return;
+    if (++pings_unanswered_ > pings_unanswered_max) {
+        log_.error("the front does not answer, and is killed");
+        return kill_process(front_->process);
+    }
+    tell_front(Ping{});
+    ping_timer_.schedule(clock_.now() + ping_interval);
 }
 
 void Supervisor::take(const StartWorker& order)
@@ -320,7 +347,7 @@ void Supervisor::on_front_ended(int status)
 void Supervisor::hear_last_words()
 {
     std::array<char, supervisor_message_bytes_max> buffer{};
-    while (front_->channel) {
+    for (int i = 0; i < last_messages_max && front_->channel; ++i) {
         const MessageSocket::Incoming incoming = front_->channel->receive(buffer);
         if (incoming.state != MessageSocket::Received::message)
             return;

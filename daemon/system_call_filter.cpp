@@ -9,7 +9,6 @@
 #include <seccomp.h>
 #include <signal.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <array>
@@ -30,37 +29,22 @@ constexpr bool is_wanted = true;
 
 // Serving descriptors, telling the time, and what libc needs for memory, abort() and exit().
 constexpr std::array allowed_calls{
-    SCMP_SYS(accept4),
-    SCMP_SYS(brk),
-    SCMP_SYS(clock_gettime),
-    SCMP_SYS(close),
-    SCMP_SYS(epoll_ctl),
-    SCMP_SYS(epoll_pwait),
-    SCMP_SYS(epoll_wait),
-    SCMP_SYS(exit),
-    SCMP_SYS(exit_group),
-    SCMP_SYS(futex),
-    SCMP_SYS(getpid),
-    SCMP_SYS(getrandom),
-    SCMP_SYS(gettid),
-    SCMP_SYS(madvise),
-    SCMP_SYS(mlock2),
-    SCMP_SYS(mremap),
-    SCMP_SYS(munmap),
-    SCMP_SYS(poll),
-    SCMP_SYS(read),
-    SCMP_SYS(recvfrom),
-    SCMP_SYS(recvmsg),
-    SCMP_SYS(restart_syscall),
-    SCMP_SYS(rt_sigaction),
-    SCMP_SYS(rt_sigprocmask),
-    SCMP_SYS(rt_sigreturn),
-    SCMP_SYS(sendmsg),
-    SCMP_SYS(sendto),
-    SCMP_SYS(shutdown),
-    SCMP_SYS(timerfd_settime),
-    SCMP_SYS(write),
-    SCMP_SYS(writev),
+    SCMP_SYS(accept4),         SCMP_SYS(brk),
+    SCMP_SYS(clock_gettime),   SCMP_SYS(close),
+    SCMP_SYS(epoll_ctl),       SCMP_SYS(epoll_pwait),
+    SCMP_SYS(epoll_wait),      SCMP_SYS(exit),
+    SCMP_SYS(exit_group),      SCMP_SYS(futex),
+    SCMP_SYS(getpid),          SCMP_SYS(getrandom),
+    SCMP_SYS(gettid),          SCMP_SYS(madvise),
+    SCMP_SYS(mlock2),          SCMP_SYS(mremap),
+    SCMP_SYS(munmap),          SCMP_SYS(poll),
+    SCMP_SYS(ppoll),           SCMP_SYS(read),
+    SCMP_SYS(recvfrom),        SCMP_SYS(recvmsg),
+    SCMP_SYS(restart_syscall), SCMP_SYS(rt_sigaction),
+    SCMP_SYS(rt_sigprocmask),  SCMP_SYS(rt_sigreturn),
+    SCMP_SYS(sendmsg),         SCMP_SYS(sendto),
+    SCMP_SYS(shutdown),        SCMP_SYS(timerfd_settime),
+    SCMP_SYS(write),           SCMP_SYS(writev),
 };
 
 /// A call that is allowed with these arguments only.
@@ -83,7 +67,6 @@ std::vector<AllowedCall> calls_allowed_in_part()
         {SCMP_SYS(tgkill), {argument(0, static_cast<scmp_datum_t>(::getpid()))}}, // abort()
         {SCMP_SYS(fcntl), {argument(1, F_SETFL)}},                                // non-blocking
         {SCMP_SYS(fcntl), {argument(1, F_DUPFD_CLOEXEC)}},
-        {SCMP_SYS(setsockopt), {argument(1, SOL_SOCKET), argument(2, SO_LINGER)}},
     };
 }
 

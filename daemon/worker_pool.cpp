@@ -30,15 +30,19 @@ std::optional<JobId> WorkerPool::check(const Request& request, TimePoint deadlin
         return std::nullopt;
     const JobId job = next_job_++;
     const TimePoint now = clock_.now();
-    waiting_.emplace(job, Job{&request, now + (deadline - now) / 2, deadline, std::move(on_decision)});
+    const TimePoint waits_until = now + (deadline - now) / 2;
+    waiting_.emplace(job, Job{&request, waits_until, deadline, std::move(on_decision)});
+    patience_.emplace(waits_until, job);
     dispatch();
     return job;
 }
 
 void WorkerPool::abandon(JobId job)
 {
-    if (waiting_.erase(job) > 0)
+    if (const auto waiting = waiting_.extract(job); !waiting.empty()) {
+        patience_.erase({waiting.mapped().waits_until, job});
         return;
+    }
     in_work_.erase(job);
     const auto worker = std::ranges::find_if(workers_, [job](const auto& entry) {
         return entry.second.state == State::busy && entry.second.job == job;
@@ -102,64 +106,74 @@ void WorkerPool::on_ended(WorkerId worker)
         decide(ended.job, {Verdict::unavailable, "its worker ended while it was asked"});
 }
 
-TimePoint WorkerPool::tick()
+void WorkerPool::end_overdue()
 {
     const TimePoint now = clock_.now();
-    const TimePoint next_job = end_waiting(now);
-    const TimePoint next_start = end_slow_starts(now);
-    return std::min({next_job, next_start, start_missing(now)});
+    end_waiting(now);
+    end_slow_starts(now);
 }
 
 /// Under a load that the workers cannot bear, each request would reach one just before its deadline, and
 /// cost that worker its life for nothing. Those that would come too late make room for those that would not.
-TimePoint WorkerPool::end_waiting(TimePoint now)
+void WorkerPool::end_waiting(TimePoint now)
 {
-    while (!waiting_.empty() && waiting_.begin()->second.waits_until <= now) {
-        auto job = waiting_.extract(waiting_.begin());
+    while (!patience_.empty() && patience_.begin()->first <= now) {
+        auto job = waiting_.extract(patience_.begin()->second);
+        patience_.erase(patience_.begin());
         job.mapped().on_decision({Verdict::unavailable, "no worker was free in time"});
     }
-    return waiting_.empty() ? TimePoint::max() : waiting_.begin()->second.waits_until;
 }
 
-TimePoint WorkerPool::end_slow_starts(TimePoint now)
+void WorkerPool::end_slow_starts(TimePoint now)
 {
-    TimePoint next = TimePoint::max();
-    for (auto& [id, worker] : workers_) {
-        if (worker.state != State::starting)
-            continue;
-        if (worker.started + start_max <= now) {
+    for (const auto& [id, worker] : workers_)
+        if (worker.state == State::starting && worker.started + start_max <= now) {
             pause_if_early(worker);
             condemn(id);
-        } else {
-            next = std::min(next, worker.started + start_max);
         }
-    }
+}
+
+TimePoint WorkerPool::start_missing()
+{
+    const TimePoint now = clock_.now();
+    const std::size_t wanted =
+        has_been_ready_ ? settings_.workers : 1; // one is enough to find that none can work
+    if (live_workers() < wanted && now < no_start_before_)
+        return std::min(next_overdue(), no_start_before_);
+    while (live_workers() < wanted)
+        workers_.emplace(host_.start_worker(settings_.backend), Worker{State::starting, now, 0});
+    return next_overdue();
+}
+
+TimePoint WorkerPool::next_overdue() const
+{
+    TimePoint next = patience_.empty() ? TimePoint::max() : patience_.begin()->first;
+    for (const auto& [id, worker] : workers_)
+        if (worker.state == State::starting)
+            next = std::min(next, worker.started + start_max);
     return next;
 }
 
-TimePoint WorkerPool::start_missing(TimePoint now)
+/// The one that has waited longest, and may still: what is overdue is ended in its own time.
+std::map<JobId, WorkerPool::Job>::iterator WorkerPool::next_waiting()
 {
-    const std::size_t wanted =
-        has_been_ready_ ? settings_.workers : 1; // one is enough to find that none can work
-    if (live_workers() >= wanted)
-        return TimePoint::max();
-    if (now < no_start_before_)
-        return no_start_before_;
-    while (live_workers() < wanted)
-        workers_.emplace(host_.start_worker(settings_.backend), Worker{State::starting, now, 0});
-    return now + start_max;
+    const TimePoint now = clock_.now();
+    return std::ranges::find_if(waiting_,
+                                [now](const auto& entry) { return entry.second.waits_until > now; });
 }
 
 void WorkerPool::dispatch()
 {
-    while (!idle_.empty() && !waiting_.empty()) {
+    while (!idle_.empty()) {
+        const auto next = next_waiting();
+        if (next == waiting_.end())
+            return;
         const WorkerId worker = idle_.back();
         idle_.pop_back();
-        auto job = waiting_.extract(waiting_.begin());
-        if (!give(worker, job.key(), job.mapped()))
-            waiting_.insert(std::move(job)); // the worker is gone; its turn is still the first
-        else
-            in_work_.insert(std::move(job));
+        if (!give(worker, next->first, next->second))
+            continue; // the worker is gone; the request keeps its turn
+        patience_.erase({next->second.waits_until, next->first});
+        in_work_.insert(waiting_.extract(next));
     }
 }
 

@@ -10,6 +10,8 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
+#include <utility>
 #include <vector>
 
 namespace postern {
@@ -67,9 +69,11 @@ public:
     /// What came from the worker was no message of ours. It is killed, and what it was asked is unavailable.
     void on_nonsense(WorkerId worker);
 
-    /// Starts the workers that are missing, unless something keeps dying; ends what has waited, or has been
-    /// starting, for too long. Returns when to call it again.
-    TimePoint tick();
+    /// Ends what has waited, or has been starting, for too long.
+    void end_overdue();
+    /// Starts the workers that are missing, unless something keeps dying. Calls nobody back. Returns when to
+    /// call both again.
+    [[nodiscard]] TimePoint start_missing();
 
     /// Whether a first worker has shown that it can work, or that it cannot.
     [[nodiscard]] bool has_settled() const noexcept { return has_settled_; }
@@ -97,9 +101,10 @@ private:
         OnDecision on_decision;
     };
 
-    [[nodiscard]] TimePoint end_waiting(TimePoint now);
-    [[nodiscard]] TimePoint end_slow_starts(TimePoint now);
-    [[nodiscard]] TimePoint start_missing(TimePoint now);
+    void end_waiting(TimePoint now);
+    void end_slow_starts(TimePoint now);
+    [[nodiscard]] TimePoint next_overdue() const;
+    [[nodiscard]] std::map<JobId, Job>::iterator next_waiting();
     void dispatch();
     [[nodiscard]] bool give(WorkerId worker, JobId job, const Job& details);
     void condemn(WorkerId worker);
@@ -113,6 +118,7 @@ private:
     std::map<WorkerId, Worker> workers_;
     std::vector<WorkerId> idle_;   ///< the last to become idle is asked first: its memory is warm
     std::map<JobId, Job> waiting_; ///< first come, first served
+    std::set<std::pair<TimePoint, JobId>> patience_; ///< until when each of those waits
     std::map<JobId, Job> in_work_;
     JobId next_job_ = 1;
     TimePoint no_start_before_ = TimePoint::min();

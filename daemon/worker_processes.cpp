@@ -2,7 +2,7 @@
 #include "daemon/worker_processes.hpp"
 
 #include "backends/plugin_loader.hpp"
-#include "base/received_descriptors.hpp"
+#include "base/peer_socket.hpp"
 #include "daemon/worker.hpp"
 
 #include <sys/wait.h>

@@ -28,11 +28,17 @@ bool Workforce::has_been_ready() const noexcept
     return std::ranges::all_of(pools_, &WorkerPool::has_been_ready);
 }
 
-TimePoint Workforce::tick()
+void Workforce::end_overdue()
+{
+    for (WorkerPool& pool : pools_)
+        pool.end_overdue();
+}
+
+TimePoint Workforce::start_missing()
 {
     TimePoint next = TimePoint::max();
     for (WorkerPool& pool : pools_)
-        next = std::min(next, pool.tick());
+        next = std::min(next, pool.start_missing());
     return next;
 }
 

@@ -43,8 +43,9 @@ public:
     /// It is gone, or could not be started.
     void on_ended(WorkerId worker);
 
-    /// Returns when to call it again.
-    TimePoint tick();
+    /// See WorkerPool; for all pools.
+    void end_overdue();
+    [[nodiscard]] TimePoint start_missing();
 
 private:
     struct Worker {

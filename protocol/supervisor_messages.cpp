@@ -15,10 +15,12 @@ enum class Type : std::uint8_t {
     release_worker = 4,
     need_syslog = 5,
     refused_call = 6,
+    pong = 7,
     worker_started = 16,
     worker_ended = 17,
     syslog_socket = 18,
     finish = 19,
+    ping = 20,
 };
 
 struct MessageWriter {
@@ -41,12 +43,14 @@ struct MessageWriter {
 
     void operator()(const RefusedCall& call) const { type(Type::refused_call).u32(call.number); }
 
+    void operator()(const Pong&) const { type(Type::pong); }
     void operator()(const WorkerStarted& started) const { type(Type::worker_started).u32(started.worker); }
 
     void operator()(const WorkerEnded& ended) const { type(Type::worker_ended).u32(ended.worker); }
 
     void operator()(const SyslogSocket&) const { type(Type::syslog_socket); }
 
+    void operator()(const Ping&) const { type(Type::ping); }
     void operator()(const Finish&) const { type(Type::finish); }
 };
 
@@ -98,9 +102,11 @@ std::optional<FrontMessage> parse_front_message(std::string_view bytes) noexcept
     case Type::release_worker: message = parse_number<FrontMessage, ReleaseWorker>(reader); break;
     case Type::need_syslog: message = NeedSyslog{}; break;
     case Type::refused_call: message = parse_number<FrontMessage, RefusedCall>(reader); break;
+    case Type::pong: message = Pong{}; break;
     case Type::worker_started:
     case Type::worker_ended:
     case Type::syslog_socket:
+    case Type::ping:
     case Type::finish: break;
     }
     return reader.at_end() ? message : std::nullopt;
@@ -114,13 +120,15 @@ std::optional<SupervisorMessage> parse_supervisor_message(std::string_view bytes
     case Type::worker_started: message = parse_number<SupervisorMessage, WorkerStarted>(reader); break;
     case Type::worker_ended: message = parse_number<SupervisorMessage, WorkerEnded>(reader); break;
     case Type::syslog_socket: message = SyslogSocket{}; break;
+    case Type::ping: message = Ping{}; break;
     case Type::finish: message = Finish{}; break;
     case Type::front_ready:
     case Type::start_worker:
     case Type::kill_worker:
     case Type::release_worker:
     case Type::need_syslog:
-    case Type::refused_call: break;
+    case Type::refused_call:
+    case Type::pong: break;
     }
     return reader.at_end() ? message : std::nullopt;
 }

@@ -44,8 +44,11 @@ struct RefusedCall {
     std::uint32_t number = 0;
 };
 
+/// front → supervisor: still turning; the answer to Ping.
+struct Pong {};
+
 using FrontMessage =
-    std::variant<FrontReady, StartWorker, KillWorker, ReleaseWorker, NeedSyslog, RefusedCall>;
+    std::variant<FrontReady, StartWorker, KillWorker, ReleaseWorker, NeedSyslog, RefusedCall, Pong>;
 
 /// supervisor → front: comes with the front's end of the worker's channel.
 struct WorkerStarted {
@@ -60,10 +63,13 @@ struct WorkerEnded {
 /// supervisor → front: comes with a socket connected to the syslog daemon, or without when none listens.
 struct SyslogSocket {};
 
+/// supervisor → front: answered by Pong, unless the front hangs.
+struct Ping {};
+
 /// supervisor → front: accept nothing more, finish what is in flight, end.
 struct Finish {};
 
-using SupervisorMessage = std::variant<WorkerStarted, WorkerEnded, SyslogSocket, Finish>;
+using SupervisorMessage = std::variant<WorkerStarted, WorkerEnded, SyslogSocket, Ping, Finish>;
 
 [[nodiscard]] std::string_view write_front_message(std::span<char> memory, const FrontMessage& message);
 [[nodiscard]] std::string_view write_supervisor_message(std::span<char> memory,

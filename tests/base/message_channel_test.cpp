@@ -37,8 +37,8 @@ struct Pair {
     {
         other.set_non_blocking();
         std::size_t count = 0;
-        for (auto incoming = other.receive(buffer); incoming.state == MessageSocket::Received::message;
-             incoming = other.receive(buffer)) {
+        for (auto incoming = other.receive_with_descriptors(buffer); incoming.state == MessageSocket::Received::message;
+             incoming = other.receive_with_descriptors(buffer)) {
             read.emplace_back(incoming.bytes);
             descriptors_read += incoming.descriptors.size();
             ++count;

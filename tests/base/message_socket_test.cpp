@@ -24,7 +24,7 @@ struct Channel {
 
     Channel() { theirs.set_non_blocking(); }
 
-    MessageSocket::Incoming receive() { return theirs.receive(buffer); }
+    MessageSocket::Incoming receive() { return theirs.receive_with_descriptors(buffer); }
 };
 
 /// Sends more descriptors at once than a MessageSocket would.

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "daemon/authenticator.hpp"
-
 #include "tests/support/scripted_workers.hpp"
 
 using namespace postern;
@@ -20,11 +19,11 @@ public:
 /// An authenticator over one worker for each of two backends, and the logins that it was given.
 struct Gate {
     explicit Gate(Authenticator::Settings settings, std::uint32_t random = 0)
-        : authenticator{clock, log, [random](std::uint32_t bound) { return std::min(random, bound - 1); }, pools,
-                        std::move(settings)}
+        : authenticator{clock, log, [random](std::uint32_t bound) { return std::min(random, bound - 1); },
+                        pools, std::move(settings)}
     {
         for (std::size_t i = 0; i < pools.size(); ++i) {
-            pools[i].tick();
+            static_cast<void>(pools[i].start_missing());
             pools[i].on_ready(static_cast<WorkerId>(1));
         }
     }
@@ -48,7 +47,7 @@ struct Gate {
     {
         clock.advance(time);
         for (WorkerPool& pool : pools)
-            pool.tick();
+            pool.end_overdue();
         authenticator.tick();
     }
 
@@ -108,7 +107,8 @@ TEST_CASE("nobody is told anything from inside of what they called", "[authentic
     CHECK(gate.told("alice") == Verdict::unavailable);
 }
 
-TEST_CASE("every refusal leaves at the same distance from its arrival, whenever the answer came", "[authenticator]")
+TEST_CASE("every refusal leaves at the same distance from its arrival, whenever the answer came",
+          "[authenticator]")
 {
     const auto verdict = GENERATE(Verdict::rejected, Verdict::unknown_user, Verdict::barred);
     const auto answered_after = GENERATE(0ms, 10ms, 999ms);
@@ -125,8 +125,8 @@ TEST_CASE("every refusal leaves at the same distance from its arrival, whenever 
 
 TEST_CASE("the distance varies by up to a tenth", "[authenticator]")
 {
-    const auto [random, distance] = GENERATE(table<std::uint32_t, std::chrono::milliseconds>(
-        {{0, 900ms}, {200, 1100ms}, {1000, 1100ms}}));
+    const auto [random, distance] = GENERATE(
+        table<std::uint32_t, std::chrono::milliseconds>({{0, 900ms}, {200, 1100ms}, {1000, 1100ms}}));
     Gate gate{one_backend(1s), random};
     gate.login("alice");
     gate.answer(0, Verdict::rejected);
@@ -162,7 +162,8 @@ TEST_CASE("when too many refusals wait, the one that arrived first leaves first"
     CHECK_FALSE(gate.told("d"));
 }
 
-TEST_CASE("a login that nobody answers is unavailable at its deadline, and its worker is killed", "[authenticator]")
+TEST_CASE("a login that nobody answers is unavailable at its deadline, and its worker is killed",
+          "[authenticator]")
 {
     Gate gate{one_backend()};
     gate.login("alice", 8s);
@@ -171,12 +172,13 @@ TEST_CASE("a login that nobody answers is unavailable at its deadline, and its w
     gate.advance(1ms);
     CHECK(gate.told("alice") == Verdict::unavailable);
     CHECK(gate.workers[0].killed == std::vector<WorkerId>{1});
-    CHECK(gate.log.lines.back() ==
-          "4 auth unavailable: [user=alice] [service=smtp] [realm=example.org] [mech=sasldb] [reason=no answer within "
-          "the deadline]");
+    CHECK(gate.log.lines.back() == "4 auth unavailable: [user=alice] [service=smtp] [realm=example.org] "
+                                   "[mech=sasldb] [reason=no answer within "
+                                   "the deadline]");
 }
 
-TEST_CASE("a login that waits for a worker for half of its time is unavailable, and no worker is killed", "[authenticator]")
+TEST_CASE("a login that waits for a worker for half of its time is unavailable, and no worker is killed",
+          "[authenticator]")
 {
     Gate gate{one_backend()};
     gate.login("alice", 8s);
@@ -218,7 +220,8 @@ TEST_CASE("nobody else is asked about a wrong password", "[authenticator]")
     CHECK(gate.workers[1].asked.empty());
 }
 
-TEST_CASE("an outage of one backend is an outage unless another accepts, and the log names the one", "[authenticator]")
+TEST_CASE("an outage of one backend is an outage unless another accepts, and the log names the one",
+          "[authenticator]")
 {
     Gate gate{two_backends()};
     gate.login("alice");
@@ -226,9 +229,9 @@ TEST_CASE("an outage of one backend is an outage unless another accepts, and the
     gate.answer(1, Verdict::rejected, "wrong password");
     gate.advance(0s);
     CHECK(gate.told("alice") == Verdict::unavailable);
-    CHECK(gate.log.lines.back() ==
-          "4 auth unavailable: [user=alice] [service=smtp] [realm=example.org] [mech=sasldb] [reason=cannot open "
-          "/etc/sasldb2]");
+    CHECK(gate.log.lines.back() == "4 auth unavailable: [user=alice] [service=smtp] [realm=example.org] "
+                                   "[mech=sasldb] [reason=cannot open "
+                                   "/etc/sasldb2]");
 }
 
 TEST_CASE("the deadline holds for the whole chain", "[authenticator]")
@@ -244,14 +247,16 @@ TEST_CASE("the deadline holds for the whole chain", "[authenticator]")
     CHECK(gate.workers[1].killed == std::vector<WorkerId>{1});
 }
 
-TEST_CASE("with -r the backend is asked about login@realm, and without a realm about the login", "[authenticator]")
+TEST_CASE("with -r the backend is asked about login@realm, and without a realm about the login",
+          "[authenticator]")
 {
     Gate gate{one_backend()};
     gate.login("alice", 8s, true);
     CHECK(gate.workers[0].asked.back().user == "alice@example.org");
 }
 
-TEST_CASE("the password is gone as soon as the login is decided, while its refusal still waits", "[authenticator]")
+TEST_CASE("the password is gone as soon as the login is decided, while its refusal still waits",
+          "[authenticator]")
 {
     Gate gate{one_backend(1s)};
     const std::size_t free = gate.requests.secrets().slots_free();
@@ -268,8 +273,8 @@ TEST_CASE("a login is one line in saslauthd's words, without its password", "[au
         {Verdict::accepted, "7 auth success: [user=alice] [service=smtp] [realm=example.org] [mech=sasldb]"},
         {Verdict::rejected,
          "6 auth failure: [user=alice] [service=smtp] [realm=example.org] [mech=sasldb] [reason=Unknown]"},
-        {Verdict::unavailable,
-         "4 auth unavailable: [user=alice] [service=smtp] [realm=example.org] [mech=sasldb] [reason=Unknown]"},
+        {Verdict::unavailable, "4 auth unavailable: [user=alice] [service=smtp] [realm=example.org] "
+                               "[mech=sasldb] [reason=Unknown]"},
     }));
     Gate gate{one_backend()};
     gate.login("alice");

@@ -2,7 +2,6 @@
 #include "daemon/command_line.hpp"
 
 #include <catch2/catch.hpp>
-
 #include <sstream>
 
 using namespace postern;
@@ -61,8 +60,9 @@ TEST_CASE("without options Postern is what Debian's saslauthd is", "[flags]")
 
 TEST_CASE("flags may be attached to their value and to each other, as getopt has it", "[flags]")
 {
-    const auto typed = GENERATE(as<std::string>{}, "-a sasldb -m /run/x -n 7 -V -d -r", "-asasldb -m/run/x -n7 -Vdr",
-                                "-Vdra sasldb -m/run/x -n 7", "-rVdn7 -m /run/x -asasldb");
+    const auto typed =
+        GENERATE(as<std::string>{}, "-a sasldb -m /run/x -n 7 -V -d -r", "-asasldb -m/run/x -n7 -Vdr",
+                 "-Vdra sasldb -m/run/x -n 7", "-rVdn7 -m /run/x -asasldb");
     CAPTURE(typed);
     const Config c = config(typed);
     CHECK(c.backends.at(0).name == "sasldb");
@@ -75,7 +75,8 @@ TEST_CASE("flags may be attached to their value and to each other, as getopt has
 
 TEST_CASE("a flag may be repeated, and the last one counts", "[flags]")
 {
-    const Config c = config("-V -a sasldb -n 3 -m /one -V --deadline 1s -n 7 -m /two --deadline 2s -O x -O y");
+    const Config c =
+        config("-V -a sasldb -n 3 -m /one -V --deadline 1s -n 7 -m /two --deadline 2s -O x -O y");
     CHECK(c.workers == 7);
     CHECK(c.run_directory == "/two");
     CHECK(c.listeners.at(0).deadline == 2s);
@@ -100,8 +101,9 @@ TEST_CASE("the flag -d says more and -f does not; both stay and write to the ter
 
 TEST_CASE("every key of the listener, the route and the backend is a long option", "[flags]")
 {
-    const Config c = config("-a sasldb --deadline 2s --failure-delay=0 --when-unavailable say_no --field-bytes-max 256 "
-                            "--queue-max 7 --delayed-max 8 --sessions-max 9 --user nobody --sasldb-path /tmp/db");
+    const Config c =
+        config("-a sasldb --deadline 2s --failure-delay=0 --when-unavailable say_no --field-bytes-max 256 "
+               "--queue-max 7 --delayed-max 8 --sessions-max 9 --user nobody --sasldb-path /tmp/db");
     CHECK(c.listeners.at(0).deadline == 2s);
     CHECK(c.listeners.at(0).when_unavailable == saslauthd::WhenUnavailable::say_no);
     CHECK(c.listeners.at(0).field_bytes_max == 256);
@@ -188,7 +190,8 @@ TEST_CASE("numbers are checked before the mechanism is looked at, as saslauthd d
 
 TEST_CASE("the flags -v and -h say something and start nothing, whatever else is given", "[flags]")
 {
-    CHECK_THAT(text("-v"), Catch::StartsWith("postern ") && Catch::Contains("authentication mechanisms: sasldb"));
+    CHECK_THAT(text("-v"),
+               Catch::StartsWith("postern ") && Catch::Contains("authentication mechanisms: sasldb"));
     CHECK(text("--version") == text("-v"));
     CHECK(text("--help") == text("-h"));
     CHECK_THAT(text("-h -n -1"), Catch::Contains("--sasldb-path FILE") && Catch::Contains("/etc/sasldb2"));

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "daemon/run_directory.hpp"
-
 #include "daemon/listening_socket.hpp"
+#include "daemon/run_directory.hpp"
 #include "tests/support/temporary_directory.hpp"
 
-#include <catch2/catch.hpp>
 #include <sys/stat.h>
 
+#include <catch2/catch.hpp>
 #include <fstream>
 #include <system_error>
 
@@ -107,7 +106,8 @@ TEST_CASE("a run directory that cannot be made is an error that names it", "[run
     CHECK_THROWS_WITH((RunDirectory{place.path() + "/a/b", true}), Catch::Contains(place.path() + "/a/b"));
 }
 
-TEST_CASE("a listening socket takes the place of a dead one, for everybody, and goes with its owner", "[socket]")
+TEST_CASE("a listening socket takes the place of a dead one, for everybody, and goes with its owner",
+          "[socket]")
 {
     Place place;
     fs::create_directory(place.path());

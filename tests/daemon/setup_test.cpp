@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "daemon/setup.hpp"
 
-#include <catch2/catch.hpp>
-
 #include <fcntl.h>
+
+#include <catch2/catch.hpp>
 
 using namespace postern;
 using namespace std::chrono_literals;
@@ -38,7 +38,8 @@ TEST_CASE("a front is told its part of the configuration, to the last field", "[
     CHECK(got.uses_syslog);
     CHECK_FALSE(got.has_syslog);
     CHECK(got.has_stream);
-    CHECK(std::tuple{got.workers, got.queue_max, got.delayed_max, got.sessions_max} == std::tuple{3U, 4U, 5U, 6U});
+    CHECK(std::tuple{got.workers, got.queue_max, got.delayed_max, got.sessions_max} ==
+          std::tuple{3U, 4U, 5U, 6U});
     REQUIRE(got.listeners.size() == 2);
     CHECK(got.listeners[0].socket == "/run/mux");
     CHECK(got.listeners[0].deadline == 7s);

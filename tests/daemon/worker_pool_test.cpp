@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "daemon/worker_pool.hpp"
-
 #include "tests/support/scripted_workers.hpp"
 
 using namespace postern;
@@ -17,12 +16,18 @@ struct PoolOfTwo {
     std::deque<Request> asked;
     std::map<std::string, Decision> decided;
 
-    PoolOfTwo() { pool.tick(); }
+    PoolOfTwo() { tick(); }
+
+    TimePoint tick()
+    {
+        pool.end_overdue();
+        return pool.start_missing();
+    }
 
     void both_ready()
     {
         pool.on_ready(1);
-        pool.tick();
+        tick();
         pool.on_ready(2);
     }
 
@@ -41,47 +46,53 @@ struct PoolOfTwo {
         pool.on_answer(question.worker, question.job, {verdict, ""});
     }
 
-    [[nodiscard]] std::string user_asked() const { return workers.asked.empty() ? "" : workers.asked.front().user; }
+    [[nodiscard]] std::string user_asked() const
+    {
+        return workers.asked.empty() ? "" : workers.asked.front().user;
+    }
 };
 
 } // namespace
 
-TEST_CASE("a pool starts its first worker before anybody asks, and the others once that one can work", "[pool]")
+TEST_CASE("a pool starts its first worker before anybody asks, and the others once that one can work",
+          "[pool]")
 {
     ManualClock clock;
     ScriptedWorkers workers;
     WorkerPool pool{clock, workers, {.backend = 0, .workers = 3, .queue_max = 3}};
-    pool.tick();
-    pool.tick();
+    static_cast<void>(pool.start_missing());
+    static_cast<void>(pool.start_missing());
     CHECK(workers.started == std::vector<WorkerId>{1});
     pool.on_ready(1);
-    pool.tick();
+    static_cast<void>(pool.start_missing());
     CHECK(workers.started == std::vector<WorkerId>{1, 2, 3});
     pool.on_ready(2);
     pool.on_ready(3);
-    CHECK(pool.tick() == TimePoint::max());
+    CHECK(pool.start_missing() == TimePoint::max());
 }
 
 TEST_CASE("a worker that never becomes ready is killed, and another one is tried", "[pool]")
 {
     PoolOfTwo p;
-    CHECK(p.pool.tick() == p.clock.now() + 10s);
+    CHECK(p.tick() == p.clock.now() + 10s);
     p.clock.advance(10s);
-    CHECK(p.pool.tick() == p.clock.now() + 1s);
+    CHECK(p.tick() == p.clock.now() + 1s);
     CHECK(p.workers.killed == std::vector<WorkerId>{1});
     p.clock.advance(1s);
-    p.pool.tick();
+    p.tick();
     CHECK(p.workers.started == std::vector<WorkerId>{1, 2});
 }
 
-TEST_CASE("a request that has waited for half of its time is unavailable, and those behind it have their turn", "[pool]")
+TEST_CASE(
+    "a request that has waited for half of its time is unavailable, and those behind it have their turn",
+    "[pool]")
 {
     PoolOfTwo p;
     REQUIRE(p.check("alice")); // 8 s
     p.clock.advance(1s);
     REQUIRE(p.check("bob"));
     p.clock.advance(3s);
-    p.pool.tick();
+    p.tick();
     CHECK(p.decided.at("alice").verdict == Verdict::unavailable);
     p.pool.on_ready(1);
     CHECK(p.user_asked() == "bob");
@@ -93,13 +104,13 @@ TEST_CASE("a pool whose first worker cannot work tries one at a time", "[pool]")
     ManualClock clock;
     ScriptedWorkers workers;
     WorkerPool pool{clock, workers, {.backend = 0, .workers = 3, .queue_max = 3}};
-    pool.tick();
+    static_cast<void>(pool.start_missing());
     pool.on_ended(1);
     CHECK(pool.has_settled());
     CHECK_FALSE(pool.has_been_ready());
-    CHECK(pool.tick() == clock.now() + 1s);
+    CHECK(pool.start_missing() == clock.now() + 1s);
     clock.advance(1s);
-    pool.tick();
+    static_cast<void>(pool.start_missing());
     CHECK(workers.started == std::vector<WorkerId>{1, 2});
 }
 
@@ -112,6 +123,22 @@ TEST_CASE("a request waits for a worker to become ready, and is asked then", "[p
     CHECK(p.user_asked() == "alice");
     p.answer(Verdict::accepted);
     CHECK(p.decided["alice"].verdict == Verdict::accepted);
+}
+
+TEST_CASE("a request with less time gives way before one that came earlier and has more", "[pool]")
+{
+    PoolOfTwo p;
+    REQUIRE(p.check("alice")); // waits for 4 s
+    p.asked.push_back(p.requests.of("bob"));
+    REQUIRE(p.pool.check(p.asked.back(), p.clock.now() + 100ms,
+                         [&p](Decision decision) { p.decided["bob"] = decision; }));
+    CHECK(p.tick() == p.clock.now() + 50ms);
+    p.clock.advance(50ms);
+    p.pool.on_ready(1);
+    p.answer(Verdict::accepted);
+    CHECK(p.workers.asked.empty()); // bob would come too late
+    p.tick();
+    CHECK(p.decided.at("bob").verdict == Verdict::unavailable);
 }
 
 TEST_CASE("a worker gets one request at a time, and those that wait are served in their order", "[pool]")
@@ -157,7 +184,8 @@ TEST_CASE("a request that nobody waits for any more leaves the queue without a w
     CHECK(p.workers.killed.empty());
 }
 
-TEST_CASE("a worker whose request is abandoned is killed and replaced, and its late answer is nobody's", "[pool]")
+TEST_CASE("a worker whose request is abandoned is killed and replaced, and its late answer is nobody's",
+          "[pool]")
 {
     PoolOfTwo p;
     p.both_ready();
@@ -165,7 +193,7 @@ TEST_CASE("a worker whose request is abandoned is killed and replaced, and its l
     const WorkerId worker = p.workers.asked.front().worker;
     p.pool.abandon(*job);
     CHECK(p.workers.killed == std::vector{worker});
-    p.pool.tick();
+    p.tick();
     CHECK(p.workers.started.size() == 3);
     p.answer(Verdict::accepted);
     CHECK(p.decided.empty());
@@ -251,7 +279,7 @@ TEST_CASE("a request keeps its turn when every worker turns out to be gone", "[p
     p.workers.deaf = {1, 2};
     REQUIRE(p.check("alice"));
     REQUIRE(p.check("bob"));
-    p.pool.tick();
+    p.tick();
     p.pool.on_ready(3);
     CHECK(p.user_asked() == "alice");
 }
@@ -262,7 +290,7 @@ TEST_CASE("a worker that served for a while is replaced at once", "[pool]")
     p.both_ready();
     p.clock.advance(1s);
     p.pool.on_ended(1);
-    p.pool.tick();
+    p.tick();
     CHECK(p.workers.started == std::vector<WorkerId>{1, 2, 3});
 }
 
@@ -271,12 +299,12 @@ TEST_CASE("where workers keep dying, the next one comes after a pause of a secon
     PoolOfTwo p;
     p.both_ready();
     p.pool.on_ended(1);
-    CHECK(p.pool.tick() == p.clock.now() + 1s);
+    CHECK(p.tick() == p.clock.now() + 1s);
     p.clock.advance(999ms);
-    p.pool.tick();
+    p.tick();
     CHECK(p.workers.started.size() == 2);
     p.clock.advance(1ms);
-    p.pool.tick();
+    p.tick();
     CHECK(p.workers.started.size() == 3);
 }
 

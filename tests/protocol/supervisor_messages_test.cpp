@@ -27,6 +27,7 @@ std::string written(const SupervisorMessage& message)
 TEST_CASE("what a front says is understood as it was meant", "[supervisor]")
 {
     CHECK(std::holds_alternative<FrontReady>(*parse_front_message(written(FrontReady{}))));
+    CHECK(std::holds_alternative<Pong>(*parse_front_message(written(Pong{}))));
     CHECK(std::holds_alternative<NeedSyslog>(*parse_front_message(written(NeedSyslog{}))));
     const auto start = std::get<StartWorker>(*parse_front_message(written(StartWorker{65535, 0xfffffffe})));
     CHECK(start.backend == 65535);
@@ -41,6 +42,7 @@ TEST_CASE("what a supervisor says is understood as it was meant", "[supervisor]"
     CHECK(std::get<WorkerStarted>(*parse_supervisor_message(written(WorkerStarted{7}))).worker == 7);
     CHECK(std::get<WorkerEnded>(*parse_supervisor_message(written(WorkerEnded{8}))).worker == 8);
     CHECK(std::holds_alternative<SyslogSocket>(*parse_supervisor_message(written(SyslogSocket{}))));
+    CHECK(std::holds_alternative<Ping>(*parse_supervisor_message(written(Ping{}))));
     CHECK(std::holds_alternative<Finish>(*parse_supervisor_message(written(Finish{}))));
 }
 
@@ -59,7 +61,7 @@ TEST_CASE("a message that is cut, too long or unknown is none", "[supervisor]")
     for (int type = 0; type < 256; ++type) {
         CAPTURE(type);
         const std::string message(1, static_cast<char>(type));
-        CHECK(parse_front_message(message).has_value() == (type == 1 || type == 5));
-        CHECK(parse_supervisor_message(message).has_value() == (type == 18 || type == 19));
+        CHECK(parse_front_message(message).has_value() == (type == 1 || type == 5 || type == 7));
+        CHECK(parse_supervisor_message(message).has_value() == (type == 18 || type == 19 || type == 20));
     }
 }

@@ -71,6 +71,15 @@ def test_connections_in_the_backlog_survive_the_front(postern):
             assert [str(login.result()) for login in logins] == ['"OK"'] * 20
 
 
+def test_a_front_that_stands_still_is_replaced(postern):
+    with unharmed(postern, SASLDB_LOGINS):
+        front = postern.front
+        front.kill(signal.SIGSTOP)
+        assert postern.ask(ALICE.user, ALICE.password, realm=ALICE.realm, seconds=60).is_accepted
+        assert postern.front != front
+        assert "the front does not answer" in postern.output
+
+
 def test_every_front_that_dies_is_replaced_after_a_pause_if_need_be(postern):
     with unharmed(postern, SASLDB_LOGINS):
         for _ in range(3):
@@ -501,3 +510,11 @@ def test_a_worker_that_hangs_ends_by_itself_when_nobody_is_left_to_end_it(start_
         worker.wait_gone(10)
         assert not hanging.result().is_accepted
     postern.wait()
+
+
+def test_a_request_that_took_half_of_its_time_to_arrive_is_not_worth_a_worker(faulty):
+    with unharmed(faulty, FAULT_LOGINS, "fault"), faulty.connect() as connection:  # 2 s
+        connection.send_and_be_read(b"\0\5sleep")
+        time.sleep(1.2)  # this is what the test is about, and no condition
+        assert connection.send(b"\0\1x\0\0\0\0").reply().is_unavailable
+        assert "was killed" not in faulty.output

@@ -42,6 +42,7 @@ class Case:
     pieces: tuple  # of bytes: each is read by the server before the next is sent
     half_closes: bool = False  # ends its side behind the last piece
     flags: tuple = ()  # of the server
+    is_over_early: bool = False  # the last piece crosses the reply; whether that shows as a reset is the kernel's luck
 
     def __str__(self):
         return self.name
@@ -55,7 +56,8 @@ def converse(path, case):
         connection.send(case.pieces[-1])
         if case.half_closes:
             connection.finish_sending()
-        return connection.reply()
+        reply = connection.reply()
+    return Reply(reply.raw, "eof") if case.is_over_early and reply.ending == "reset" else reply
 
 
 # ---- the table
@@ -137,7 +139,7 @@ def _fifth_field():
     yield fifth("too-long", b"\xff\xff" + b"9" * 70_000)
     yield fifth("with-nul", counted("192.0.2.7\0;1"))
     yield fifth("and-a-sixth", counted("192.0.2.7;50123") + counted("more"))
-    yield Case("fifth-in-a-piece-of-its-own", (RIGHT, counted("192.0.2.7;50123")))
+    yield Case("fifth-in-a-piece-of-its-own", (RIGHT, counted("192.0.2.7;50123")), is_over_early=True)
     yield Case("fifth-after-wrong", (WRONG + counted("192.0.2.7;50123"),))
 
 
