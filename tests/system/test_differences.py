@@ -74,6 +74,19 @@ def test_an_outage_has_a_line_of_its_own(syslog, saslauthd, postern, sasldb):
     assert not [text for text in syslog.texts() if "auth failure" in text]
 
 
+def test_a_refusal_in_the_log_differs_in_its_reason_alone(syslog, saslauthd, postern):
+    for user, reason in ((ALICE.user, "wrong password"), ("nobody-of-that-name", "unknown user")):
+        syslog.clear()
+        saslauthd.ask(user, "x")
+        theirs = syslog.wait_for("auth failure:")
+        syslog.clear()
+        postern.ask(user, "x")
+        ours = syslog.wait_for("auth failure:")
+        assert (ours.facility, ours.severity, ours.ident) == (theirs.facility, theirs.severity, theirs.ident)
+        assert "[reason=Unknown]" in theirs.text
+        assert ours.text == theirs.text.replace("[reason=Unknown]", f"[reason={reason}]")
+
+
 def test_there_is_no_accept_lock(sasldb, start_saslauthd, start_postern):
     assert sorted(os.listdir(start_saslauthd(mode="").directory)) == ["mux", "mux.accept", "saslauthd.pid"]
     assert sorted(os.listdir(start_postern(mode="").directory)) == ["mux", "saslauthd.pid"]
