@@ -425,7 +425,7 @@ def test_silent_clients_do_not_keep_the_daemon_from_ending(postern):
         assert connection.reply(5).ending == "eof"
 
 
-# What a review of the running daemon found
+# Peers, callers and loads that nobody wishes for
 
 @pytest.mark.parametrize("before", [b"", b"\xff\xff"], ids=["read", "left unread behind a refused request"])
 def test_a_client_that_sends_descriptors_along_delays_nobody(postern, before):
