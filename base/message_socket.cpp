@@ -92,10 +92,18 @@ MessageSocket::Incoming MessageSocket::receive(std::span<char> buffer, msghdr& h
     iovec data{buffer.data(), buffer.size()};
     header.msg_iov = &data;
     header.msg_iovlen = 1;
+    const std::size_t control_size = header.msg_controllen;
     ssize_t got = -1;
-    do
-        got = ::recvmsg(fd(), &header, MSG_CMSG_CLOEXEC);
-    while (got < 0 && errno == EINTR);
+    // A side that ended with messages unread resets the channel; what it had said before is there all the
+    // same.
+    for (int tries = 0; got < 0 && tries < 2; ++tries) {
+        header.msg_controllen = control_size;
+        do
+            got = ::recvmsg(fd(), &header, MSG_CMSG_CLOEXEC);
+        while (got < 0 && errno == EINTR);
+        if (got < 0 && errno != ECONNRESET)
+            break;
+    }
     if (got < 0) {
         header.msg_controllen = 0;
         return {errno == EAGAIN ? Received::nothing : Received::end, {}, {}};

@@ -146,6 +146,16 @@ TEST_CASE("messages sent before the end are received before it", "[message_socke
     CHECK(channel.receive().state == Received::end);
 }
 
+TEST_CASE("last words are received from one who has left something unread", "[message_socket]")
+{
+    Channel channel;
+    REQUIRE(channel.theirs.send("never read"));
+    REQUIRE(channel.ours.send("last words"));
+    channel.ours.close();
+    CHECK(channel.receive().bytes == "last words");
+    CHECK(channel.receive().state == Received::end);
+}
+
 TEST_CASE("sending to one who is gone fails and kills nobody", "[message_socket]")
 {
     Channel channel;
