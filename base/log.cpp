@@ -19,6 +19,7 @@ namespace postern {
 namespace {
 
 constexpr int facility_auth = 4;             // RFC 5424, table 1
+constexpr int facility_authpriv = 10;        // the same
 constexpr std::size_t line_bytes_max = 2048; // less than PIPE_BUF: a pipe with room takes a line whole
 
 /// RFC 3164's time, in the C locale; localtime_r opens no file once tzset() has run.
@@ -67,6 +68,23 @@ std::string hex_escape(unsigned char byte)
     return {'\\', 'x', digits[byte >> 4U], digits[byte & 15U]};
 }
 
+/// `show` says how a printable character is written.
+template <typename Show>
+std::string escaped(std::string_view text, std::size_t bytes_max, Show show)
+{
+    std::string result;
+    while (!text.empty()) {
+        const std::size_t length = printable_length(text);
+        const std::string piece =
+            length == 0 ? hex_escape(static_cast<unsigned char>(text.front())) : show(text.substr(0, length));
+        if (result.size() + piece.size() > bytes_max)
+            return result + "...";
+        result += piece;
+        text.remove_prefix(std::max<std::size_t>(length, 1));
+    }
+    return result;
+}
+
 std::string loss_text(std::uint64_t lines)
 {
     return std::to_string(lines) + " log lines were dropped";
@@ -82,39 +100,52 @@ void DescriptorLog::set_syslog(UniqueFd socket) noexcept
 }
 
 void DescriptorLog::write(LogLevel level, std::string_view text) noexcept
+{
+    write(LogOrigin::postern, level, text);
+}
+
+void DescriptorLog::write_foreign(LogOrigin origin, LogLevel level, std::string_view text) noexcept
+{
+    write(origin, level, text);
+}
+
+void DescriptorLog::write(LogOrigin origin, LogLevel level, std::string_view text) noexcept
 try {
     if (level == LogLevel::debug && !style_.with_debug)
         return;
     if (stream_.is_open() && level <= stream_least_)
         write_stream(text);
     if (expects_syslog_)
-        write_syslog(level, text);
+        write_syslog(origin, level, text);
 } catch (const std::exception&) {
-    ++dropped_by_syslog_; // out of memory: there is nobody left to tell
+    drop(dropped_by_syslog_); // out of memory: there is nobody left to tell
 }
 
-void DescriptorLog::write_syslog(LogLevel level, std::string_view text)
+void DescriptorLog::write_syslog(LogOrigin origin, LogLevel level, std::string_view text)
 {
-    if (dropped_by_syslog_ > 0 && send_syslog(LogLevel::warning, loss_text(dropped_by_syslog_)) == Sent::yes)
+    if (dropped_by_syslog_ > 0 &&
+        send_syslog(LogOrigin::postern, LogLevel::warning, loss_text(dropped_by_syslog_)) == Sent::yes)
         dropped_by_syslog_ = 0;
-    Sent sent = send_syslog(level, text);
+    Sent sent = send_syslog(origin, level, text);
     if (sent == Sent::lost && !has_reported_loss_ && on_syslog_lost_) {
         has_reported_loss_ = true;
         on_syslog_lost_();
         if (!has_reported_loss_) // a new socket came at once
-            sent = send_syslog(level, text);
+            sent = send_syslog(origin, level, text);
     }
     if (sent != Sent::yes)
-        ++dropped_by_syslog_;
+        drop(dropped_by_syslog_);
 }
 
-DescriptorLog::Sent DescriptorLog::send_syslog(LogLevel level, std::string_view text)
+DescriptorLog::Sent DescriptorLog::send_syslog(LogOrigin origin, LogLevel level, std::string_view text)
 {
     if (!syslog_.is_open())
         return Sent::lost;
-    std::string line = '<' + std::to_string(facility_auth * 8 + static_cast<int>(level)) + '>' +
-                       syslog_time() + ' ' + style_.ident + '[' + std::to_string(::getpid()) +
-                       "]: " + style_.text_prefix;
+    const bool is_ours = origin == LogOrigin::postern;
+    const int facility = origin == LogOrigin::foreign_to_authpriv ? facility_authpriv : facility_auth;
+    const int priority = facility * 8 + static_cast<int>(level);
+    std::string line = '<' + std::to_string(priority) + '>' + syslog_time() + ' ' + style_.ident + '[' +
+                       std::to_string(::getpid()) + "]: " + (is_ours ? style_.text_prefix : "");
     line += text.substr(0, line_bytes_max);
     if (::send(syslog_.get(), line.data(), line.size(), MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
         return Sent::yes;
@@ -127,7 +158,7 @@ void DescriptorLog::write_stream(std::string_view text)
     if (dropped_by_stream_ > 0 && send_stream(loss_text(dropped_by_stream_)))
         dropped_by_stream_ = 0;
     if (!send_stream(text))
-        ++dropped_by_stream_;
+        drop(dropped_by_stream_);
 }
 
 bool DescriptorLog::send_stream(std::string_view text)
@@ -169,22 +200,16 @@ UniqueFd open_error_stream()
 
 std::string escape_log_value(std::string_view value, std::size_t bytes_max)
 {
-    std::string escaped;
-    while (!value.empty()) {
-        const std::size_t length = printable_length(value);
-        std::string piece;
-        if (length == 0 || value.front() == ']')
-            piece = hex_escape(static_cast<unsigned char>(value.front()));
-        else if (value.front() == '\\')
-            piece = "\\\\";
-        else
-            piece = value.substr(0, length);
-        if (escaped.size() + piece.size() > bytes_max)
-            return escaped + "...";
-        escaped += piece;
-        value.remove_prefix(std::max<std::size_t>(length, 1));
-    }
-    return escaped;
+    return escaped(value, bytes_max, [](std::string_view character) {
+        if (character == "]")
+            return hex_escape(']');
+        return character == "\\" ? std::string{"\\\\"} : std::string{character};
+    });
+}
+
+std::string escape_log_line(std::string_view line, std::size_t bytes_max)
+{
+    return escaped(line, bytes_max, [](std::string_view character) { return std::string{character}; });
 }
 
 } // namespace postern

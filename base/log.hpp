@@ -12,7 +12,11 @@
 namespace postern {
 
 /// The severities that are used, with their numbers in syslog(3).
-enum class LogLevel : std::uint8_t { error = 3, warning = 4, info = 6, debug = 7 };
+enum class LogLevel : std::uint8_t { error = 3, warning = 4, notice = 5, info = 6, debug = 7 };
+
+/// Who has written a line: Postern, or foreign code that it runs, a PAM module for example; and the facility
+/// that the latter has chosen.
+enum class LogOrigin : std::uint8_t { postern = 0, foreign_to_authpriv = 1, foreign_to_auth = 2 };
 
 /// Where lines go that are for the admin. One call is one event and one line.
 ///
@@ -22,12 +26,20 @@ public:
     virtual ~Log() = default;
     virtual void write(LogLevel level, std::string_view text) noexcept = 0;
 
+    /// A line in the words of foreign code, which expressions in the wild match: without our prefix.
+    virtual void write_foreign(LogOrigin /*origin*/, LogLevel level, std::string_view text) noexcept
+    {
+        write(level, text);
+    }
+
     /// Whether LogLevel::debug is written at all: saves making a line that nobody reads.
     [[nodiscard]] virtual bool writes_debug() const noexcept { return true; }
 
     void error(std::string_view text) noexcept { write(LogLevel::error, text); }
 
     void warning(std::string_view text) noexcept { write(LogLevel::warning, text); }
+
+    void notice(std::string_view text) noexcept { write(LogLevel::notice, text); }
 
     void info(std::string_view text) noexcept { write(LogLevel::info, text); }
 
@@ -65,17 +77,27 @@ public:
     void on_syslog_lost(std::function<void()> callback) { on_syslog_lost_ = std::move(callback); }
 
     void write(LogLevel level, std::string_view text) noexcept override;
+    void write_foreign(LogOrigin origin, LogLevel level, std::string_view text) noexcept override;
     [[nodiscard]] bool writes_debug() const noexcept override { return style_.with_debug; }
+
+    /// Lines dropped since the start.
+    [[nodiscard]] std::uint64_t dropped_in_all() const noexcept { return dropped_in_all_; }
 
     /// Lines dropped and not yet reported.
     [[nodiscard]] std::uint64_t dropped() const noexcept { return dropped_by_syslog_ + dropped_by_stream_; }
 
 private:
     enum class Sent : std::uint8_t { yes, full, lost };
-    void write_syslog(LogLevel level, std::string_view text);
-    Sent send_syslog(LogLevel level, std::string_view text);
+    void write(LogOrigin origin, LogLevel level, std::string_view text) noexcept;
+    void write_syslog(LogOrigin origin, LogLevel level, std::string_view text);
+    Sent send_syslog(LogOrigin origin, LogLevel level, std::string_view text);
     void write_stream(std::string_view text);
     bool send_stream(std::string_view text);
+    void drop(std::uint64_t& counter) noexcept
+    {
+        ++counter;
+        ++dropped_in_all_;
+    }
 
     LogStyle style_;
     UniqueFd syslog_;
@@ -84,7 +106,8 @@ private:
     std::function<void()> on_syslog_lost_;
     std::uint64_t dropped_by_syslog_ = 0; ///< since the last report
     std::uint64_t dropped_by_stream_ = 0; ///< since the last report
-    bool expects_syslog_ = false;         ///< whether set_syslog() was ever called
+    std::uint64_t dropped_in_all_ = 0;
+    bool expects_syslog_ = false; ///< whether set_syslog() was ever called
     bool has_reported_loss_ = false;
 };
 
@@ -99,5 +122,9 @@ private:
 /// `value` as it may stand in a log line: control bytes, invalid UTF-8 and `]` as `\xHH`, `\` doubled, and
 /// cut at `bytes_max` with "..." behind it, so that no user name can forge, break or flood a line.
 [[nodiscard]] std::string escape_log_value(std::string_view value, std::size_t bytes_max = 256);
+
+/// A whole line in the words of somebody else: control bytes and invalid UTF-8 as `\xHH`, and nothing else is
+/// changed. Cut as above.
+[[nodiscard]] std::string escape_log_line(std::string_view line, std::size_t bytes_max);
 
 } // namespace postern

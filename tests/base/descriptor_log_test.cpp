@@ -85,6 +85,7 @@ TEST_CASE("the severity of a line is told to syslog", "[log]")
     const auto [level, begin] = GENERATE(table<LogLevel, std::string>({
         {LogLevel::error, "<35>"},
         {LogLevel::warning, "<36>"},
+        {LogLevel::notice, "<37>"},
         {LogLevel::info, "<38>"},
     }));
     LoggedHost host;
@@ -92,10 +93,57 @@ TEST_CASE("the severity of a line is told to syslog", "[log]")
     CHECK(host.syslogd->next_line().value_or("").substr(0, 4) == begin);
 }
 
+TEST_CASE("a line of foreign code goes where it wants, in its own words and without our prefix", "[log]")
+{
+    const auto [origin, level, begin] = GENERATE(table<LogOrigin, LogLevel, std::string>({
+        {LogOrigin::foreign_to_authpriv, LogLevel::error, "<83>"},
+        {LogOrigin::foreign_to_authpriv, LogLevel::warning, "<84>"},
+        {LogOrigin::foreign_to_authpriv, LogLevel::notice, "<85>"},
+        {LogOrigin::foreign_to_authpriv, LogLevel::info, "<86>"},
+        {LogOrigin::foreign_to_auth, LogLevel::error, "<35>"},
+        {LogOrigin::foreign_to_auth, LogLevel::info, "<38>"},
+    }));
+    LoggedHost host;
+    host.log.write_foreign(origin, level, "pam_unix(smtp:auth): check pass; user unknown");
+
+    const std::string line = host.syslogd->next_line().value_or("");
+    const std::regex form{begin + R"([A-Z][a-z]{2} [ 1-3]\d \d\d:\d\d:\d\d saslauthd\[)" + process_id() +
+                          R"(\]: pam_unix\(smtp:auth\): check pass; user unknown)"};
+    CAPTURE(line);
+    CHECK(std::regex_match(line, form));
+}
+
+TEST_CASE("a line of foreign code is written to the error stream as ours are", "[log]")
+{
+    Pipe pipe = make_pipe();
+    DescriptorLog log{style};
+    log.set_stream(std::move(pipe.write_end));
+
+    log.write_foreign(LogOrigin::foreign_to_authpriv, LogLevel::notice, "authentication failure");
+
+    CHECK(bytes_in(pipe.read_end) == "saslauthd[" + process_id() + "] :authentication failure\n");
+}
+
+TEST_CASE("a line of foreign code that is lost is counted with ours, and reported in our words", "[log]")
+{
+    LoggedHost host;
+    host.stop_syslogd();
+    host.log.write_foreign(LogOrigin::foreign_to_authpriv, LogLevel::notice, "lost");
+    CHECK(host.log.dropped() == 1);
+
+    host.restart_syslogd();
+    host.connect();
+    host.log.write_foreign(LogOrigin::foreign_to_authpriv, LogLevel::notice, "here again");
+
+    CHECK(host.next_text() == "1 log lines were dropped");
+    CHECK(host.syslogd->next_line().value_or("").substr(0, 4) == "<85>");
+}
+
 TEST_CASE("debug lines are written only when they are asked for", "[log]")
 {
     LoggedHost host;
     host.log.debug("secret workings");
+    host.log.write_foreign(LogOrigin::foreign_to_authpriv, LogLevel::debug, "secret workings");
     CHECK(host.syslogd->next_line() == std::nullopt);
 
     DescriptorLog talkative{{"saslauthd", "", true}};

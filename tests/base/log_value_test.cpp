@@ -102,4 +102,17 @@ TEST_CASE("a value is never cut inside a character or an escape", "[log]")
     CHECK(escape_log_value(value, bytes_max) == cut);
 }
 
+TEST_CASE("a line of somebody else keeps its words, and is one line of UTF-8", "[log]")
+{
+    const auto [line, escaped] = GENERATE(table<std::string, std::string>({
+        {R"(user 'DOM\alice' [svc] granted)", R"(user 'DOM\alice' [svc] granted)"},
+        {"jöhn]", "jöhn]"},
+        {"one\ntwo\x1b[2J", R"(one\x0atwo\x1b[2J)"},
+        {"J\xfcrgen\xc2\x85", R"(J\xfcrgen\xc2\x85)"},
+        {"a\0b"s, R"(a\x00b)"},
+    }));
+    CHECK(escape_log_line(line, 100) == escaped);
+    CHECK(escape_log_line(line, 2).size() <= 2 + 3);
+}
+
 } // namespace postern

@@ -68,6 +68,19 @@ TEST_CASE("sending to a peer that is gone is no signal, only false", "[peer]")
     Connection connection;
     connection.peer.reset();
     CHECK_FALSE(connection.ours->send("OK"));
+    CHECK_FALSE(connection.ours->send_part("OK"));
+}
+
+TEST_CASE("what does not fit a peer's socket at once is sent in parts, and a full one takes none", "[peer]")
+{
+    Connection connection;
+    const std::string much(16 << 20, 'x');
+    const auto first = connection.ours->send_part(much);
+    REQUIRE(first);
+    CHECK(*first > 0);
+    CHECK(*first < much.size());
+    CHECK(connection.ours->send_part(much) == 0U);
+    CHECK_FALSE(connection.ours->send(much));
 }
 
 TEST_CASE("a descriptor that a peer sends is never taken", "[peer]")

@@ -24,5 +24,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     promise(cut == whole ||
                 (cut.ends_with("...") && whole.starts_with(std::string_view{cut}.substr(0, cut.size() - 3))),
             "a cut value is the beginning of the value");
+
+    const std::string line = escape_log_line(value, bytes_max);
+    promise(line.size() <= bytes_max + 3, "a line cannot flood a log");
+    promise(line.find('\n') == std::string::npos && line.find('\0') == std::string::npos,
+            "a line of somebody else is one line");
     return 0;
 }
