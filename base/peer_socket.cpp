@@ -29,8 +29,15 @@ PeerSocket::Incoming PeerSocket::receive(std::span<char> buffer) noexcept
 
 bool PeerSocket::send(std::string_view bytes) noexcept
 {
-    return ::send(fd(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL) ==
-           static_cast<ssize_t>(bytes.size());
+    return send_part(bytes) == bytes.size();
+}
+
+std::optional<std::size_t> PeerSocket::send_part(std::string_view bytes) noexcept
+{
+    const ssize_t sent = ::send(fd(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent >= 0)
+        return static_cast<std::size_t>(sent);
+    return errno == EAGAIN || errno == EINTR ? std::optional<std::size_t>{0} : std::nullopt;
 }
 
 void PeerSocket::end_sending() noexcept

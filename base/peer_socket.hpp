@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -36,6 +37,8 @@ public:
     [[nodiscard]] Incoming receive(std::span<char> buffer) noexcept;
     /// False when not all of `bytes` went out at once.
     [[nodiscard]] bool send(std::string_view bytes) noexcept;
+    /// How many of `bytes` went out at once; nothing when the peer is gone.
+    [[nodiscard]] std::optional<std::size_t> send_part(std::string_view bytes) noexcept;
     /// The peer reads the end of the stream; we may still receive.
     void end_sending() noexcept;
 
