@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
 
+#include <array>
+#include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -26,10 +29,34 @@ enum class Verdict : std::uint8_t {
 /// Rejected, unknown_user and barred look alike from outside: one answer, one distance in time.
 [[nodiscard]] bool is_refusal(Verdict verdict) noexcept;
 
-/// A verdict and what the log should say about it. The reason never reaches a client.
+/// How often each verdict was reached.
+class VerdictCounts {
+public:
+    void count(Verdict verdict) noexcept { ++counts_[index(verdict)]; }
+    void set(Verdict verdict, std::uint64_t count) noexcept { counts_[index(verdict)] = count; }
+    [[nodiscard]] std::uint64_t of(Verdict verdict) const noexcept { return counts_[index(verdict)]; }
+
+    bool operator==(const VerdictCounts&) const = default;
+
+private:
+    static constexpr std::size_t index(Verdict verdict) noexcept
+    {
+        return static_cast<std::size_t>(verdict) - 1;
+    }
+
+    std::array<std::uint64_t, 5> counts_{};
+};
+
+/// Every verdict, in the order of their numbers.
+inline constexpr std::array all_verdicts{Verdict::accepted, Verdict::rejected, Verdict::unknown_user,
+                                         Verdict::barred, Verdict::unavailable};
+
+/// A verdict and what goes with it, of which nothing reaches a client.
 struct Decision {
     Verdict verdict = Verdict::unavailable;
-    std::string reason;
+    std::string reason;                        ///< for the log
+    bool password_was_right = false;           ///< barred, and no guess: the password belongs to the user
+    std::chrono::milliseconds failure_delay{}; ///< the source asks that refusals wait this long
 };
 
 } // namespace postern

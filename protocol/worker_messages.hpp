@@ -42,7 +42,9 @@ struct Question {
 [[nodiscard]] std::optional<Question> parse_question(std::string_view bytes, SecretArena& arena);
 
 /// worker → front: loaded, and waiting for its first question.
-struct WorkerReady {};
+struct WorkerReady {
+    bool reads_any_file = false; ///< it kept CAP_DAC_READ_SEARCH, since its account could not open its files
+};
 
 /// worker → front: what the backend found.
 struct Answer {
@@ -50,18 +52,25 @@ struct Answer {
     Decision decision;
 };
 
+/// worker → front: it is out of date, and ends; somebody else must be asked.
+struct HandBack {
+    std::uint64_t id = 0; ///< of the question
+};
+
 /// worker → front: a line for the log, which the worker has no access to.
 struct WorkerLogLine {
     LogLevel level = LogLevel::error;
     std::string text;
+    LogOrigin origin = LogOrigin::postern;
 };
 
-using WorkerMessage = std::variant<WorkerReady, Answer, WorkerLogLine>;
+using WorkerMessage = std::variant<WorkerReady, Answer, HandBack, WorkerLogLine>;
 
 /// Texts over 1024 bytes are cut.
 [[nodiscard]] std::string_view write_worker_message(std::span<char> memory, const WorkerMessage& message);
 
-/// Nothing when the bytes are not a message of a worker, or name a verdict or a severity that does not exist.
+/// Nothing when the bytes are not a message of a worker, or name a verdict, a severity or an
+/// origin that does not exist.
 [[nodiscard]] std::optional<WorkerMessage> parse_worker_message(std::string_view bytes);
 
 } // namespace postern

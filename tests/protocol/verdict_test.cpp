@@ -31,6 +31,22 @@ TEST_CASE("a verdict keeps its number, its word and its kind", "[verdict]")
     CHECK(is_refusal(verdict) == is_refused);
 }
 
+TEST_CASE("each verdict is counted for itself", "[verdict]")
+{
+    VerdictCounts counts;
+    for (const Verdict verdict : all_verdicts) {
+        CAPTURE(verdict_text(verdict));
+        CHECK(counts.of(verdict) == 0);
+        for (unsigned i = 0; i < static_cast<unsigned>(verdict); ++i)
+            counts.count(verdict);
+    }
+    for (const Verdict verdict : all_verdicts)
+        CHECK(counts.of(verdict) == static_cast<unsigned>(verdict));
+    counts.set(Verdict::barred, UINT64_MAX);
+    CHECK(counts.of(Verdict::barred) == UINT64_MAX);
+    CHECK(counts.of(Verdict::unavailable) == 5);
+}
+
 TEST_CASE("what nobody has decided is an outage and never a success", "[verdict]")
 {
     CHECK(Decision{}.verdict == Verdict::unavailable);

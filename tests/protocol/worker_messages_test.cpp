@@ -63,15 +63,21 @@ bool is_sound(const WorkerMessage& message)
     if (const auto* const answer = std::get_if<Answer>(&message))
         return verdict_text(answer->decision.verdict) != "invalid";
     if (const auto* const line = std::get_if<WorkerLogLine>(&message))
-        return line->level == LogLevel::error || line->level == LogLevel::warning || line->level == LogLevel::info ||
-               line->level == LogLevel::debug;
+        return line->level >= LogLevel::error && line->level <= LogLevel::debug &&
+               line->origin <= LogOrigin::foreign_to_auth;
     return true;
 }
 
 std::vector<std::string> every_worker_message(Desk& desk)
 {
-    return {desk.message(WorkerReady{}), desk.message(Answer{7, {Verdict::rejected, "wrong password"}}),
-            desk.message(WorkerLogLine{LogLevel::warning, "no such file"})};
+    return {
+        desk.message(WorkerReady{}),
+        desk.message(WorkerReady{true}),
+        desk.message(Answer{7, {Verdict::rejected, "wrong password"}}),
+        desk.message(Answer{7, {Verdict::barred, "expired", true, 2s}}),
+        desk.message(HandBack{7}),
+        desk.message(WorkerLogLine{LogLevel::warning, "no such file"}),
+        desk.message(WorkerLogLine{LogLevel::notice, "authentication failure", LogOrigin::foreign_to_auth})};
 }
 
 } // namespace
@@ -165,12 +171,21 @@ TEST_CASE("a question with one wrong byte is refused or read for what it says", 
     CHECK(desk.arena.slots_free() == 4);
 }
 
-TEST_CASE("a worker that is ready says so", "[worker_messages]")
+TEST_CASE("a worker that is ready says so, and whether it may read any file", "[worker_messages]")
+{
+    const auto reads_any_file = GENERATE(false, true);
+    Desk desk;
+    const auto message = parse_worker_message(desk.message(WorkerReady{reads_any_file}));
+    REQUIRE(message);
+    CHECK(std::get<WorkerReady>(*message).reads_any_file == reads_any_file);
+}
+
+TEST_CASE("a worker that is out of date says which question it hands back", "[worker_messages]")
 {
     Desk desk;
-    const auto message = parse_worker_message(desk.message(WorkerReady{}));
+    const auto message = parse_worker_message(desk.message(HandBack{UINT64_MAX - 1}));
     REQUIRE(message);
-    CHECK(std::holds_alternative<WorkerReady>(*message));
+    CHECK(std::get<HandBack>(*message).id == UINT64_MAX - 1);
 }
 
 TEST_CASE("an answer arrives as it was given", "[worker_messages]")
@@ -185,17 +200,44 @@ TEST_CASE("an answer arrives as it was given", "[worker_messages]")
     CHECK(answer.id == UINT64_MAX);
     CHECK(answer.decision.verdict == verdict);
     CHECK(answer.decision.reason == reason);
+    CHECK_FALSE(answer.decision.password_was_right);
+    CHECK(answer.decision.failure_delay == 0ms);
+}
+
+TEST_CASE("an answer says whether the password was right although the user is barred", "[worker_messages]")
+{
+    const auto was_right = GENERATE(false, true);
+    Desk desk;
+    const auto message = parse_worker_message(desk.message(Answer{7, {Verdict::barred, "", was_right}}));
+    REQUIRE(message);
+    CHECK(std::get<Answer>(*message).decision.password_was_right == was_right);
+}
+
+TEST_CASE("the delay that an answer asks for is never less than nothing and never wraps", "[worker_messages]")
+{
+    const auto [asked, told] = GENERATE(table<std::chrono::milliseconds, std::chrono::milliseconds>({
+        {-1ms, 0ms},
+        {2s, 2s},
+        {std::chrono::milliseconds{UINT32_MAX} + 1ms, std::chrono::milliseconds{UINT32_MAX}},
+    }));
+    Desk desk;
+    const auto message = parse_worker_message(desk.message(Answer{7, {Verdict::rejected, "", false, asked}}));
+    REQUIRE(message);
+    CHECK(std::get<Answer>(*message).decision.failure_delay == told);
 }
 
 TEST_CASE("a line for the log arrives as it was written", "[worker_messages]")
 {
-    const auto level = GENERATE(LogLevel::error, LogLevel::warning, LogLevel::info, LogLevel::debug);
+    const auto level =
+        GENERATE(LogLevel::error, LogLevel::warning, LogLevel::notice, LogLevel::info, LogLevel::debug);
+    const auto origin =
+        GENERATE(LogOrigin::postern, LogOrigin::foreign_to_authpriv, LogOrigin::foreign_to_auth);
     Desk desk;
-    const auto message =
-        parse_worker_message(desk.message(WorkerLogLine{level, "no such file"}));
+    const auto message = parse_worker_message(desk.message(WorkerLogLine{level, "no such file", origin}));
     REQUIRE(message);
     CHECK(std::get<WorkerLogLine>(*message).level == level);
     CHECK(std::get<WorkerLogLine>(*message).text == "no such file");
+    CHECK(std::get<WorkerLogLine>(*message).origin == origin);
 }
 
 TEST_CASE("a worker's texts are cut rather than making its message too long", "[worker_messages]")
@@ -222,9 +264,34 @@ TEST_CASE("a verdict that does not exist is no answer", "[worker_messages]")
 TEST_CASE("a severity that does not exist is no line for the log", "[worker_messages]")
 {
     Desk desk;
-    const auto level = GENERATE(0, 1, 2, 5, 8, 200, 255);
+    const auto level = GENERATE(0, 1, 2, 8, 200, 255);
     CAPTURE(level);
     CHECK_FALSE(parse_worker_message(desk.message(WorkerLogLine{static_cast<LogLevel>(level), "text"})));
+}
+
+TEST_CASE("an origin that does not exist is no line for the log", "[worker_messages]")
+{
+    Desk desk;
+    std::string wire = desk.message(WorkerLogLine{LogLevel::info, "no such file"});
+    for (int number = 0; number < 256; ++number) {
+        CAPTURE(number);
+        wire[2] = static_cast<char>(number); // behind a type and a severity
+        CHECK(parse_worker_message(wire).has_value() == (number <= 2));
+    }
+}
+
+TEST_CASE("what is neither yes nor no is no worker's message", "[worker_messages]")
+{
+    const auto [message, place] = GENERATE(table<WorkerMessage, std::size_t>({
+        {WorkerReady{}, 1}, {Answer{7, {Verdict::barred, ""}}, 10}, // behind a type, an id and a verdict
+    }));
+    Desk desk;
+    std::string wire = desk.message(message);
+    for (int number = 0; number < 256; ++number) {
+        CAPTURE(place, number);
+        wire[place] = static_cast<char>(number);
+        CHECK(parse_worker_message(wire).has_value() == (number <= 1));
+    }
 }
 
 TEST_CASE("part of a worker's message, or one with something behind it, is none", "[worker_messages]")
