@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+#include "protocol/status.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+
+/// The control socket: one JSON object (RFC 8259) on a line is a request, and the answer is another.
+///
+///     {"version":1,"command":"status"}        {"version":1,"ok":true,"status":{…}}
+///     {"version":1,"command":"reload"}        {"version":1,"ok":true}
+///     {"version":1,"command":"finish"}        {"version":1,"ok":false,"problem":"…"}
+///
+/// Root alone reaches the socket. The texts in it come from strangers in part: bytes that are not UTF-8 are
+/// replaced, never passed on and never thrown about.
+namespace postern::control {
+
+inline constexpr int version = 1;
+inline constexpr std::size_t request_bytes_max = 4096;
+inline constexpr std::size_t reply_bytes_max = 4 * 1024 * 1024; ///< for whoever reads one
+
+enum class Command : std::uint8_t {
+    status,
+    reload, ///< read the configuration again
+    finish, ///< serve who has connected, and end: another daemon takes over
+};
+
+[[nodiscard]] std::string_view command_text(Command command) noexcept;
+
+/// A line with its newline.
+[[nodiscard]] std::string write_request(Command command);
+
+/// The command of a line, or what is wrong with it.
+[[nodiscard]] std::variant<Command, std::string> parse_request(std::string_view line);
+
+/// Lines with their newline: done; not done, and why; the status.
+[[nodiscard]] std::string write_done();
+[[nodiscard]] std::string write_problem(std::string_view problem);
+/// A status that is too long for a reply becomes a problem.
+[[nodiscard]] std::string write_status(const StatusReport& report);
+
+struct Reply {
+    bool is_ok = false;
+    std::string problem;
+    std::optional<StatusReport> status;
+    std::string
+        status_json; ///< the same as the daemon told it, with what we know nothing of; ASCII, one line
+};
+
+/// Nothing when the line is no reply of this version.
+[[nodiscard]] std::optional<Reply> parse_reply(std::string_view line);
+
+} // namespace postern::control

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+#include "protocol/verdict.hpp"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+/// What a front tells about itself over the control socket: a snapshot, in values. The control reply is made
+/// of it and the tool makes it of the reply, so both speak of the same things (protocol/README.md).
+namespace postern {
+
+struct WorkerStatus {
+    std::uint32_t pid = 0;
+    std::string state; ///< starting, idle, busy or condemned
+    std::uint64_t answers = 0;
+};
+
+struct BackendStatus {
+    std::string name;
+    std::string type;
+    std::uint32_t workers_ready = 0; ///< how many are kept
+    std::uint32_t workers_max = 0;
+    std::vector<WorkerStatus> workers;
+    std::uint64_t waiting = 0; ///< requests in the queue
+    std::uint32_t queue_max = 0;
+    std::uint64_t declined = 0;  ///< requests that found the queue full, or nobody to wait for
+    std::uint64_t outwaited = 0; ///< requests for which no worker was free in time
+    std::uint64_t workers_started = 0;
+    std::uint64_t workers_lost = 0;
+    VerdictCounts decisions;
+};
+
+struct ListenerStatus {
+    std::string name;
+    std::string socket;
+    std::string route;
+};
+
+struct StatusReport {
+    std::string version;          ///< of Postern
+    std::uint32_t supervisor = 0; ///< process id; 0: it is gone
+    std::uint32_t front = 0;
+    std::int64_t since = 0; ///< when the front began to count, in seconds since 1970
+    bool is_finishing = false;
+    VerdictCounts logins;
+    std::uint64_t sessions = 0;
+    std::uint64_t sessions_max = 0;
+    std::uint64_t sessions_displaced = 0; ///< ended because others needed their place
+    std::uint64_t delayed = 0;          ///< refusals that wait for their moment
+    std::uint64_t delayed_max = 0;
+    std::uint64_t left_early = 0;
+    std::uint64_t log_lines_dropped = 0;
+    std::vector<ListenerStatus> listeners;
+    std::vector<BackendStatus> backends;
+};
+
+} // namespace postern
