@@ -72,10 +72,10 @@ std::string database_problem(int error)
     return std::string{"the database cannot be used: "} + ::db_strerror(error);
 }
 
-std::string entry_key(std::string_view user, std::string_view realm)
+std::string entry_key(std::string_view user, std::string_view realm, std::string_view property)
 {
     std::string key{user};
-    key.append(1, '\0').append(realm).append(1, '\0').append("userPassword");
+    key.append(1, '\0').append(realm).append(1, '\0').append(property);
     return key;
 }
 

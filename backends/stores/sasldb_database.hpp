@@ -20,8 +20,10 @@ struct __db_dbt; // DBT
 
 /// The password database of Cyrus SASL as Debian has it: /etc/sasldb2, a Berkeley DB hash file.
 ///
-/// One entry is a user, a realm and a property; the property userPassword holds the password as it is.
-/// Other properties are somebody else's: never read here, never lost.
+/// One entry is a user, a realm and a property. The property userPassword holds the password as it is;
+/// posternArgon2id, a property of our own, holds its hash instead, and nothing of Cyrus SASL takes that for a
+/// password. Where a user has both, userPassword counts: saslpasswd2 knows of no other, so it is the newer
+/// one. Other properties are somebody else's: never read here, never lost.
 namespace postern {
 
 /// The longest password that Cyrus SASL reads back.
@@ -47,8 +49,11 @@ namespace sasldb {
 /// An error of libdb in words.
 [[nodiscard]] std::string database_problem(int error);
 
+inline constexpr std::string_view password_property = "userPassword";
+inline constexpr std::string_view argon2id_property = "posternArgon2id";
+
 /// The name of an entry in the file.
-[[nodiscard]] std::string entry_key(std::string_view user, std::string_view realm);
+[[nodiscard]] std::string entry_key(std::string_view user, std::string_view realm, std::string_view property);
 [[nodiscard]] bool has_nul(std::string_view text);
 
 /// What tells one state of a file from the next, as far as stat(2) knows.

@@ -23,6 +23,16 @@ namespace {
 
 constexpr std::chrono::seconds settled_after{2};
 
+bool is_answer(int error)
+{
+    return error == 0 || error == DB_NOTFOUND;
+}
+
+bool is_plain(const std::optional<SasldbCredential>& credential)
+{
+    return credential && credential->form == SasldbCredential::Form::plain;
+}
+
 } // namespace
 
 /// An open database, undamaged when it was opened.
@@ -39,26 +49,24 @@ SasldbReader::SasldbReader(std::string path, WallClock wall_clock)
 
 SasldbReader::~SasldbReader() = default;
 
-std::optional<Secret> SasldbReader::password(std::string_view user, std::string_view realm,
-                                             SecretArena& secrets)
+std::optional<SasldbCredential> SasldbReader::credential(std::string_view user, std::string_view realm,
+                                                         SecretArena& secrets)
 {
     if (has_nul(user) || has_nul(realm))
         return std::nullopt; // would name another entry
-    const std::string key = entry_key(user, realm);
     constexpr int attempts_max = 3;
-    int error = 0;
-    for (int attempt = 0; attempt < attempts_max; ++attempt) {
-        error = is_current() ? 0 : reopen();
-        if (error != 0)
-            continue;
-        LookUp result = look_up(key, secrets);
-        error = result.error;
-        if (error == 0 || (error == DB_NOTFOUND && is_current()))
-            return std::move(result.password);
+    LookUp result;
+    bool is_certain = false;
+    for (int attempt = 0; attempt < attempts_max && !is_certain; ++attempt) {
+        const int error = is_current() ? 0 : reopen();
+        result = {}; // first: it may hold the last slot
+        result = error == 0 ? look_up(user, realm, secrets) : LookUp{error, std::nullopt};
+        // what was not there may have come meanwhile: the user, or the password of one who has a hash
+        is_certain = is_plain(result.credential) || (is_answer(result.error) && is_current());
     }
-    if (error == DB_NOTFOUND)
-        return std::nullopt;
-    fail(path_, database_problem(error));
+    if (!is_answer(result.error))
+        fail(path_, database_problem(result.error));
+    return std::move(result.credential);
 }
 
 bool SasldbReader::is_current() const
@@ -87,16 +95,27 @@ int SasldbReader::reopen()
     return 0;
 }
 
-SasldbReader::LookUp SasldbReader::look_up(std::string_view key, SecretArena& secrets)
+SasldbReader::LookUp SasldbReader::look_up(std::string_view user, std::string_view realm,
+                                           SecretArena& secrets)
 {
-    Secret password{secrets, {}};
+    using Form = SasldbCredential::Form;
+    LookUp plain = read_entry(entry_key(user, realm, password_property), Form::plain, secrets);
+    if (plain.error != DB_NOTFOUND)
+        return plain;
+    return read_entry(entry_key(user, realm, argon2id_property), Form::argon2id, secrets);
+}
+
+SasldbReader::LookUp SasldbReader::read_entry(std::string_view key, SasldbCredential::Form form,
+                                              SecretArena& secrets)
+{
+    Secret bytes{secrets, {}};
     DBT name = input(key);
-    DBT value = output(password, sasldb_password_bytes_max);
+    DBT value = output(bytes, sasldb_password_bytes_max);
     DB& database = *file_->database;
     const int error = database.get(&database, nullptr, &name, &value, 0);
     if (error == 0) {
-        password.resize(value.size);
-        return {0, std::move(password)};
+        bytes.resize(value.size);
+        return {0, SasldbCredential{form, std::move(bytes)}};
     }
     if (error != DB_NOTFOUND)
         file_.reset();

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -12,6 +13,14 @@
 #include <string_view>
 
 namespace postern {
+
+/// What a database has of a user: the password, or its hash.
+struct SasldbCredential {
+    enum class Form : std::uint8_t { plain, argon2id };
+
+    Form form = Form::plain;
+    Secret bytes;
+};
 
 /// Looks passwords up in a sasldb that others may change or replace at any time.
 ///
@@ -27,10 +36,10 @@ public:
     SasldbReader(SasldbReader&&) = delete;
     ~SasldbReader();
 
-    /// The password of `user` in `realm`, byte for byte and case for case; nothing when there is none.
+    /// What counts of `user` in `realm`, byte for byte and case for case; nothing when there is none.
     /// Throws SasldbError when the database cannot be asked, std::bad_alloc when `secrets` has no slot left.
-    [[nodiscard]] std::optional<Secret> password(std::string_view user, std::string_view realm,
-                                                 SecretArena& secrets);
+    [[nodiscard]] std::optional<SasldbCredential> credential(std::string_view user, std::string_view realm,
+                                                             SecretArena& secrets);
 
     /// How often the file was opened: what a look-up costs when it is not a cheap one.
     [[nodiscard]] std::size_t times_opened() const noexcept { return times_opened_; }
@@ -40,12 +49,13 @@ private:
 
     struct LookUp {
         int error = 0; ///< libdb's
-        std::optional<Secret> password;
+        std::optional<SasldbCredential> credential;
     };
 
     [[nodiscard]] bool is_current() const;
     [[nodiscard]] int reopen();
-    [[nodiscard]] LookUp look_up(std::string_view key, SecretArena& secrets);
+    [[nodiscard]] LookUp look_up(std::string_view user, std::string_view realm, SecretArena& secrets);
+    [[nodiscard]] LookUp read_entry(std::string_view key, SasldbCredential::Form form, SecretArena& secrets);
 
     std::string path_;
     WallClock wall_clock_;

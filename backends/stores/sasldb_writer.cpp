@@ -5,6 +5,7 @@
 // to the file that was locked.
 #include "backends/stores/sasldb_writer.hpp"
 
+#include "backends/stores/password_hash.hpp"
 #include "backends/stores/sasldb_database.hpp"
 #include "base/unique_fd.hpp"
 
@@ -42,6 +43,33 @@ struct CloseCursor {
 };
 
 using Cursor = std::unique_ptr<DBC, CloseCursor>;
+
+/// One entry, or none, in the place of all that hold a password of that user.
+struct Replacement {
+    Replacement(std::string_view user, std::string_view realm)
+        : password_key{entry_key(user, realm, password_property)}
+        , argon2id_key{entry_key(user, realm, argon2id_property)}
+    {
+    }
+
+    [[nodiscard]] bool replaces(std::string_view key) const
+    {
+        return key == password_key || key == argon2id_key;
+    }
+
+    [[nodiscard]] bool is_removal() const { return new_key.empty(); }
+
+    std::string password_key;
+    std::string argon2id_key;
+    std::string new_key{}; ///< empty: no entry
+    std::string_view new_value{};
+};
+
+enum class Outcome : std::uint8_t {
+    had_password,
+    had_none,
+    overtaken, ///< by somebody else, who has changed the file meanwhile: nothing was done
+};
 
 /// While it exists, nobody ends this program from a terminal: an unfinished file would stay behind.
 class SignalsHeldBack {
@@ -177,8 +205,8 @@ Cursor make_cursor(const std::string& path, DB& database)
     return Cursor{cursor};
 }
 
-/// Copies every entry but that one. Returns whether that one was there.
-bool copy_others(const std::string& source, std::string_view key, Draft& draft)
+/// Copies every entry but those that are replaced. Returns whether there was one of these.
+bool copy_others(const std::string& source, const Replacement& replacement, Draft& draft)
 {
     Database database = make_database(source);
     if (const int error = open_database(*database, source, DB_RDONLY); error != 0)
@@ -198,7 +226,7 @@ bool copy_others(const std::string& source, std::string_view key, Draft& draft)
             fail(source, database_problem(error));
         name_bytes.resize(name.size);
         value_bytes.resize(value.size);
-        if (name_bytes.view() == key)
+        if (replacement.replaces(name_bytes.view()))
             was_there = true;
         else
             draft.put(name_bytes.view(), value_bytes.view());
@@ -238,38 +266,38 @@ void give_first_access(const std::string& path, int fd)
         fail_errno(path, "its owner and mode cannot be set");
 }
 
-/// Nothing when somebody else was faster.
-std::optional<SasldbChange> create_database(const std::string& path, std::string_view key,
-                                            const Secret& password)
+Outcome create_database(const std::string& path, const Replacement& replacement)
 {
+    if (replacement.is_removal()) {
+        errno = ENOENT;
+        fail_errno(path, "cannot be opened");
+    }
     Draft draft{path};
-    draft.put(key, password.view());
+    draft.put(replacement.new_key, replacement.new_value);
     draft.complete();
     give_first_access(path, draft.fd());
-    if (!draft.become_target())
-        return std::nullopt;
-    return SasldbChange::created;
+    return draft.become_target() ? Outcome::had_none : Outcome::overtaken;
 }
 
-/// Nothing when somebody who takes no lock wrote to it meanwhile.
-std::optional<SasldbChange> change_database(const std::string& path, int locked, std::string_view key,
-                                            const Secret& password)
+Outcome change_database(const std::string& path, int locked, const Replacement& replacement)
 {
     const FileStamp before = examine(path, locked);
     const int damage = verify(path, before.size);
     if (stamp_of(path) != before)
-        return std::nullopt;
+        return Outcome::overtaken;
     if (damage != 0)
         fail(path, database_problem(damage));
     Draft draft{path};
-    const bool was_there = copy_others(path, key, draft);
-    draft.put(key, password.view());
+    const bool had_password = copy_others(path, replacement, draft);
+    if (!replacement.is_removal())
+        draft.put(replacement.new_key, replacement.new_value);
     draft.complete();
     copy_access(path, locked, draft.fd());
     if (stamp_of(path) != before)
-        return std::nullopt;
-    draft.replace_target();
-    return was_there ? SasldbChange::changed : SasldbChange::created;
+        return Outcome::overtaken;
+    if (had_password || !replacement.is_removal())
+        draft.replace_target();
+    return had_password ? Outcome::had_password : Outcome::had_none;
 }
 
 void lock(const std::string& path, int fd, Deadline deadline)
@@ -317,15 +345,33 @@ std::string follow_links(const std::string& path)
     fail(path, "too many symbolic links");
 }
 
-void refuse_bad_entry(const std::string& path, std::string_view user, std::string_view realm,
-                      const Secret& password)
+void refuse_bad_name(const std::string& path, std::string_view user, std::string_view realm)
 {
     if (user.empty() || has_nul(user) || has_nul(realm))
         fail(path, "a user name has at least one byte, and neither it nor the realm has a NUL");
+}
+
+void refuse_bad_password(const std::string& path, const Secret& password)
+{
     if (password.empty() || has_nul(password.view()))
         fail(path, "a password has at least one byte, and no NUL");
     if (password.size() > sasldb_password_bytes_max)
         fail(path, "a password has at most " + std::to_string(sasldb_password_bytes_max) + " bytes");
+}
+
+/// Whether the user had a password before.
+bool replace(const std::string& path, const Replacement& replacement, std::chrono::milliseconds patience)
+{
+    const Deadline deadline = std::chrono::steady_clock::now() + patience;
+    const std::string target = follow_links(path);
+    do {
+        const UniqueFd locked = lock_database(target, deadline);
+        const Outcome outcome = locked.is_open() ? change_database(target, locked.get(), replacement)
+                                                 : create_database(target, replacement);
+        if (outcome != Outcome::overtaken)
+            return outcome == Outcome::had_password;
+    } while (std::chrono::steady_clock::now() < deadline);
+    fail(path, "others keep writing to it");
 }
 
 } // namespace
@@ -333,18 +379,31 @@ void refuse_bad_entry(const std::string& path, std::string_view user, std::strin
 SasldbChange set_sasldb_password(const std::string& path, std::string_view user, std::string_view realm,
                                  const Secret& password, std::chrono::milliseconds patience)
 {
-    refuse_bad_entry(path, user, realm, password);
-    const Deadline deadline = std::chrono::steady_clock::now() + patience;
-    const std::string target = follow_links(path);
-    const std::string key = entry_key(user, realm);
-    do {
-        const UniqueFd locked = lock_database(target, deadline);
-        const auto change = locked.is_open() ? change_database(target, locked.get(), key, password)
-                                             : create_database(target, key, password);
-        if (change)
-            return *change;
-    } while (std::chrono::steady_clock::now() < deadline);
-    fail(path, "others keep writing to it");
+    refuse_bad_name(path, user, realm);
+    refuse_bad_password(path, password);
+    Replacement replacement{user, realm};
+    replacement.new_key = replacement.password_key;
+    replacement.new_value = password.view();
+    return replace(path, replacement, patience) ? SasldbChange::changed : SasldbChange::created;
+}
+
+SasldbChange set_sasldb_argon2id(const std::string& path, std::string_view user, std::string_view realm,
+                                 const Secret& password, std::chrono::milliseconds patience)
+{
+    refuse_bad_name(path, user, realm);
+    refuse_bad_password(path, password);
+    const std::string hash = make_argon2id(password);
+    Replacement replacement{user, realm};
+    replacement.new_key = replacement.argon2id_key;
+    replacement.new_value = hash;
+    return replace(path, replacement, patience) ? SasldbChange::changed : SasldbChange::created;
+}
+
+bool delete_sasldb_password(const std::string& path, std::string_view user, std::string_view realm,
+                            std::chrono::milliseconds patience)
+{
+    refuse_bad_name(path, user, realm);
+    return replace(path, Replacement{user, realm}, patience);
 }
 
 } // namespace postern

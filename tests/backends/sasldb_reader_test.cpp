@@ -105,13 +105,13 @@ TEST_CASE("a file that has settled is opened once, one just changed each time", 
                               std::chrono::seconds{status_of(store.file).st_ctim.tv_sec + 1}};
                       }};
     for (std::size_t i = 1; i <= 5; ++i) {
-        CHECK(settled.password("alice", "example.org", store.secrets)->view() == "s3cret");
+        CHECK(settled.credential("alice", "example.org", store.secrets)->bytes.view() == "s3cret");
         CHECK(settled.times_opened() == 1);
-        CHECK(racy.password("alice", "example.org", store.secrets)->view() == "s3cret");
+        CHECK(racy.credential("alice", "example.org", store.secrets)->bytes.view() == "s3cret");
         CHECK(racy.times_opened() == i);
     }
     fs::permissions(store.file, fs::perms{0600}); // changes no byte, but who knows
-    CHECK(settled.password("alice", "example.org", store.secrets)->view() == "s3cret");
+    CHECK(settled.credential("alice", "example.org", store.secrets)->bytes.view() == "s3cret");
     CHECK(settled.times_opened() == 2);
 }
 
@@ -120,9 +120,9 @@ TEST_CASE("a file from before somebody set the clock back is still read afresh",
     Store store;
     saslpasswd2(store.file, "alice", "example.org", "s3cret");
     SasldbReader reader{store.file, [] { return std::chrono::system_clock::now() - 1h; }};
-    CHECK(reader.password("alice", "example.org", store.secrets)->view() == "s3cret");
+    CHECK(reader.credential("alice", "example.org", store.secrets)->bytes.view() == "s3cret");
     saslpasswd2(store.file, "alice", "example.org", "after!");
-    CHECK(reader.password("alice", "example.org", store.secrets)->view() == "after!");
+    CHECK(reader.credential("alice", "example.org", store.secrets)->bytes.view() == "after!");
 }
 
 TEST_CASE("a file that cannot be asked is named with what is wrong", "[sasldb-reader]")
@@ -219,7 +219,7 @@ TEST_CASE("a value longer than a password may be is an error, not a shorter pass
     CHECK(store.password("alice") == std::string(1024, 'p'));
     CHECK_THROWS_AS(store.password("mallory"), SasldbError);
     SecretArena small{512, 1};
-    CHECK_THROWS_AS(store.reader.password("alice", "example.org", small), SasldbError);
+    CHECK_THROWS_AS(store.reader.credential("alice", "example.org", small), SasldbError);
     CHECK(small.slots_free() == 1);
 }
 

@@ -105,6 +105,114 @@ TEST_CASE("what our writer wrote, saslpasswd2 changes", "[sasldb-writer]")
     CHECK(store.password("bob") == "ours again");
 }
 
+TEST_CASE("a hash takes the place of the password, and a password that of the hash", "[sasldb-writer]")
+{
+    Store store;
+    CHECK(store.set("alice", "plain") == SasldbChange::created);
+    CHECK(store.set_argon2id("alice", "hashed") == SasldbChange::changed);
+    CHECK(sasldblistusers2(store.file) == std::vector<std::string>{"alice@example.org: posternArgon2id"});
+    CHECK(store.has_hash_of("alice", "hashed"));
+    CHECK(read_file(store.file).find("plain") == std::string::npos);
+    CHECK(read_file(store.file).find("hashed") == std::string::npos);
+    CHECK(store.set_argon2id("alice", "again") == SasldbChange::changed);
+    CHECK(store.has_hash_of("alice", "again"));
+    CHECK(store.set("alice", "plain") == SasldbChange::changed);
+    CHECK(sasldblistusers2(store.file) == std::vector<std::string>{"alice@example.org: userPassword"});
+    CHECK(store.password("alice") == "plain");
+    CHECK(store.set_argon2id("bob", "hashed") == SasldbChange::created);
+    CHECK(store.files() == 1);
+}
+
+TEST_CASE("a first hash makes the database", "[sasldb-writer]")
+{
+    Store store;
+    CHECK(store.set_argon2id("alice", "hashed") == SasldbChange::created);
+    CHECK(store.has_hash_of("alice", "hashed"));
+}
+
+TEST_CASE("a password that saslpasswd2 sets counts more than a hash", "[sasldb-writer]")
+{
+    Store store;
+    store.set_argon2id("alice", "hashed");
+    saslpasswd2(store.file, "alice", "example.org", "theirs");
+    CHECK(store.password("alice") == "theirs");
+    CHECK(sasldblistusers2(store.file) ==
+          std::vector<std::string>{"alice@example.org: posternArgon2id", "alice@example.org: userPassword"});
+    CHECK(store.set_argon2id("alice", "hashed again") == SasldbChange::changed);
+    CHECK(store.has_hash_of("alice", "hashed again"));
+}
+
+TEST_CASE("saslpasswd2 does not delete a hash, and we do", "[sasldb-writer]")
+{
+    Store store;
+    store.set_argon2id("alice", "hashed");
+    CHECK(saslpasswd2_delete(store.file, "alice", "example.org") == 0); // whatever it found
+    CHECK(store.has_hash_of("alice", "hashed"));
+    CHECK(store.remove("alice"));
+    CHECK(store.password("alice") == std::nullopt);
+    CHECK(sasldblistusers2(store.file).empty());
+}
+
+TEST_CASE("a user is deleted with password and hash, and nobody else is", "[sasldb-writer]")
+{
+    Store store;
+    store.set_argon2id("alice", "hashed");
+    saslpasswd2(store.file, "alice", "example.org", "theirs");
+    store.set("alice", "elsewhere", "example.net");
+    store.set("bob", "bobs");
+    store.set_argon2id("carol", "carols");
+    CHECK(store.remove("alice"));
+    CHECK(sasldblistusers2(store.file) == std::vector<std::string>{"alice@example.net: userPassword",
+                                                                   "bob@example.org: userPassword",
+                                                                   "carol@example.org: posternArgon2id"});
+    CHECK(store.password("alice") == std::nullopt);
+    CHECK(store.has_hash_of("carol", "carols"));
+    CHECK(store.files() == 1);
+}
+
+TEST_CASE("nobody is deleted twice, and a file in which nobody was found stays the same file",
+          "[sasldb-writer]")
+{
+    Store store;
+    store.set("alice", "s3cret");
+    CHECK(store.remove("alice"));
+    const struct stat before = status_of(store.file);
+    const std::string content = read_file(store.file);
+    CHECK_FALSE(store.remove("alice"));
+    CHECK_FALSE(store.remove("bob"));
+    CHECK_FALSE(store.remove("alice", ""));
+    CHECK(status_of(store.file).st_ino == before.st_ino);
+    CHECK(read_file(store.file) == content);
+    CHECK(store.files() == 1);
+}
+
+TEST_CASE("nobody is deleted from a file that is none", "[sasldb-writer]")
+{
+    Store store;
+    CHECK(problem_of([&] { static_cast<void>(store.remove("alice")); }) ==
+          store.file + ": cannot be opened: No such file or directory");
+    CHECK(store.files() == 0);
+    write_file(store.file, "alice:s3cret\nand enough bytes for a page to be read from it");
+    CHECK_THROWS_AS(store.remove("alice"), SasldbError);
+    CHECK_THROWS_AS(store.remove(""), SasldbError);
+    CHECK(store.files() == 1);
+}
+
+TEST_CASE("properties of others are kept, whatever is done to their user", "[sasldb-writer]")
+{
+    Store store;
+    store.set("alice", "s3cret");
+    db_load_entry(store.file, "alice\\00example.org\\00cmusaslsecretOTP", "somebody else's");
+    const std::vector<std::string> others{"alice@example.org: cmusaslsecretOTP"};
+    store.set("alice", "changed");
+    store.set_argon2id("alice", "hashed");
+    CHECK(sasldblistusers2(store.file) ==
+          std::vector<std::string>{others.front(), "alice@example.org: posternArgon2id"});
+    CHECK(store.remove("alice"));
+    CHECK(sasldblistusers2(store.file) == others);
+    CHECK(read_file(store.file).find("somebody else's") != std::string::npos);
+}
+
 TEST_CASE("passwords of every length and byte come back as they were", "[sasldb-writer]")
 {
     Store store;
@@ -121,6 +229,9 @@ TEST_CASE("what Cyrus SASL could not read back is not written", "[sasldb-writer]
     CHECK_THROWS_AS(store.set("alice", ""), SasldbError);
     CHECK_THROWS_AS(store.set("alice", std::string(1025, 'p')), SasldbError);
     CHECK_THROWS_AS(store.set("alice", std::string("a\0b", 3)), SasldbError);
+    CHECK_THROWS_AS(store.set_argon2id("alice", ""), SasldbError);
+    CHECK_THROWS_AS(store.set_argon2id("alice", std::string(1025, 'p')), SasldbError);
+    CHECK_THROWS_AS(store.set_argon2id("alice", std::string("a\0b", 3)), SasldbError);
     CHECK_THROWS_AS(store.set("", "password"), SasldbError);
     CHECK_THROWS_AS(store.set(std::string("a\0b", 3), "password"), SasldbError);
     CHECK_THROWS_AS(store.set("alice", "password", std::string("a\0b", 3)), SasldbError);

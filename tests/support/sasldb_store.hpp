@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
 
+#include "backends/stores/password_hash.hpp"
 #include "backends/stores/sasldb_database.hpp"
 #include "backends/stores/sasldb_reader.hpp"
 #include "backends/stores/sasldb_writer.hpp"
@@ -24,16 +25,35 @@ struct Store {
     SecretArena secrets{2048, 4};
     SasldbReader reader{file};
 
+    /// What is stored of the user: the password as it is, or its hash.
     std::optional<std::string> password(const std::string& user, const std::string& realm = "example.org")
     {
-        const auto found = reader.password(user, realm, secrets);
-        return found ? std::optional{std::string{found->view()}} : std::nullopt;
+        const auto found = reader.credential(user, realm, secrets);
+        return found ? std::optional{std::string{found->bytes.view()}} : std::nullopt;
+    }
+
+    [[nodiscard]] bool has_hash_of(const std::string& user, const std::string& password)
+    {
+        const auto found = reader.credential(user, "example.org", secrets);
+        return found && found->form == SasldbCredential::Form::argon2id &&
+               argon2id_matches(found->bytes.view(), Secret{secrets, password});
     }
 
     SasldbChange set(const std::string& user, const std::string& password,
                      const std::string& realm = "example.org")
     {
         return set_sasldb_password(file, user, realm, Secret{secrets, password});
+    }
+
+    SasldbChange set_argon2id(const std::string& user, const std::string& password,
+                              const std::string& realm = "example.org")
+    {
+        return set_sasldb_argon2id(file, user, realm, Secret{secrets, password});
+    }
+
+    [[nodiscard]] bool remove(const std::string& user, const std::string& realm = "example.org") const
+    {
+        return delete_sasldb_password(file, user, realm);
     }
 
     /// What is in the directory, to find what was left behind.

@@ -23,6 +23,20 @@ inline void saslpasswd2(const std::string& file, const std::string& user, const 
         throw std::runtime_error{"saslpasswd2: " + run.errors};
 }
 
+/// Its exit status when it is told to delete the user.
+inline int saslpasswd2_delete(const std::string& file, const std::string& user, const std::string& realm)
+{
+    return run_program("/usr/sbin/saslpasswd2", {"saslpasswd2", "-d", "-f", file, "-u", realm, user}).status;
+}
+
+/// Adds the entry of a property that neither we nor saslpasswd2 would write.
+inline void db_load_entry(const std::string& file, const std::string& key, const std::string& value)
+{
+    const std::string entry = key + '\n' + value + '\n';
+    if (run_program("/usr/bin/db_load", {"db_load", "-T", "-t", "hash", file}, entry).status != 0)
+        throw std::runtime_error{"db_load: the entry was not added"};
+}
+
 /// The lines of sasldblistusers2, sorted: "alice@example.org: userPassword".
 inline std::vector<std::string> sasldblistusers2(const std::string& file)
 {
