@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
 
+#include "base/log.hpp"
 #include "protocol/request.hpp"
 #include "protocol/verdict.hpp"
 
@@ -35,6 +36,10 @@ public:
     /// `request` is lent until check() returns; keep nothing of it, the password least of all. A refused
     /// password is a Decision. Throws BackendError when the source cannot be asked.
     [[nodiscard]] virtual Decision check(const Request& request) = 0;
+
+    /// Whether what it works with was replaced on disk, a library for example, so that only a new worker has
+    /// the new one. Asked before each request, which another worker then gets.
+    [[nodiscard]] virtual bool is_outdated() { return false; }
 };
 
 /// The values of a backend's options: every option of its type in BackendType::options, defaults filled in.
@@ -44,6 +49,7 @@ using BackendOptions = std::map<std::string, std::string, std::less<>>;
 struct BackendContext {
     const BackendOptions& options;
     SecretArena& secrets; ///< for passwords that the backend reads itself
+    Log& log;             ///< for what no decision can say; never blocks
 };
 
 /// What a plug-in exports under the name `postern_plugin`. It belongs to one build of Postern and is refused

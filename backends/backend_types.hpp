@@ -7,12 +7,21 @@
 
 namespace postern {
 
+/// What the value of an option is, so that it can be checked before a worker is started.
+enum class OptionKind : std::uint8_t {
+    text,
+    file,    ///< an absolute path, which the worker must be able to read
+    boolean, ///< yes or no
+    secret,  ///< taken byte for byte, and never shown
+};
+
 /// One option of a backend type. Its key is written `sasldb_path` in a file and `--sasldb-path` as a flag.
 struct BackendOption {
     std::string_view key;
     std::string_view default_value;
     std::string_view value_name; ///< for help: "FILE"
     std::string_view help;
+    OptionKind kind = OptionKind::text;
 };
 
 /// The account whose rights a worker of the type keeps when the daemon was started as root.
@@ -36,6 +45,9 @@ struct BackendType {
 
 /// The table: every backend type of this build. Configuration check, help and flags are made from it.
 [[nodiscard]] std::span<const BackendType> backend_types() noexcept;
+
+/// How many workers a backend of that type may have at a time, unless the configuration says otherwise.
+[[nodiscard]] std::uint32_t default_workers_max(const BackendType& type) noexcept;
 
 /// The type of that name, in any case; null when there is none.
 [[nodiscard]] const BackendType* find_backend_type(std::string_view name) noexcept;

@@ -12,7 +12,10 @@
 //     garbage      writes bytes that are no message to the worker's channel, then sleeps for ever
 //     wrongid      answers "accepted" to a question that nobody asked, then sleeps for ever
 //     fork         leaves a child with the worker's channel for 30 s, and dies by SIGSEGV
-//     anybody else accepted with the password `good`, else rejected
+//     outdated     as anybody; asked from then on whether it is outdated, it throws
+//     anybody else accepted with the password fault_password, else rejected
+//
+// The password is an order too: an empty one is none to start with, `late` takes two seconds to load.
 #include "backends/backend.hpp"
 #include "backends/build_id.hpp"
 #include "protocol/worker_messages.hpp"
@@ -33,9 +36,9 @@ namespace {
 
 constexpr int channel = 3; // of every worker, to its front
 
-Decision judge(const Request& request)
+Decision judge(const Request& request, std::string_view right)
 {
-    if (!request.user.empty() && request.password.view() == "good")
+    if (!request.user.empty() && !right.empty() && request.password.view() == right)
         return {Verdict::accepted, ""};
     return {Verdict::rejected, "wrong password"};
 }
@@ -100,10 +103,9 @@ Decision exit(const Request&)
     ::_exit(0);
 }
 
-Decision stop(const Request& request)
+void stop(const Request&)
 {
     ::raise(SIGSTOP);
-    return judge(request);
 }
 
 Decision sleep(const Request&)
@@ -111,12 +113,11 @@ Decision sleep(const Request&)
     sleep_for_ever();
 }
 
-Decision slow(const Request& request)
+void slow(const Request& request)
 {
     int milliseconds = 0;
     std::from_chars(request.realm.data(), request.realm.data() + request.realm.size(), milliseconds);
     std::this_thread::sleep_for(std::chrono::milliseconds{milliseconds});
-    return judge(request);
 }
 
 Decision garbage(const Request&)
@@ -153,26 +154,56 @@ constexpr std::array orders{
     Order{"crash", crash},
     Order{"abort", abort},
     Order{"exit", exit},
-    Order{"stop", stop},
     Order{"sleep", sleep},
-    Order{"slow", slow},
     Order{"garbage", garbage},
     Order{"fork", fork},
     Order{"wrongid", wrongid},
 };
 
+/// What comes first for some, who are then judged as anybody.
+struct Delay {
+    std::string_view user;
+    void (*carry_out)(const Request& request);
+};
+
+constexpr std::array delays{Delay{"stop", stop}, Delay{"slow", slow}};
+
 class Fault final : public Backend {
 public:
+    explicit Fault(const BackendOptions& options) : options_{options} {}
+
     [[nodiscard]] Decision check(const Request& request) override
     {
         const auto* const order = std::ranges::find(orders, request.user, &Order::user);
-        return order == orders.end() ? judge(request) : order->carry_out(request);
+        if (order != orders.end())
+            return order->carry_out(request);
+        const auto* const delay = std::ranges::find(delays, request.user, &Delay::user);
+        if (delay != delays.end())
+            delay->carry_out(request);
+        throws_ = request.user == "outdated";
+        return judge(request, options_.at("fault_password"));
     }
+
+    [[nodiscard]] bool is_outdated() override
+    {
+        if (throws_)
+            throw std::runtime_error{"thrown as ordered"};
+        return false;
+    }
+
+private:
+    const BackendOptions& options_;
+    bool throws_ = false;
 };
 
-std::unique_ptr<Backend> make_fault(const BackendContext&)
+std::unique_ptr<Backend> make_fault(const BackendContext& context)
 {
-    return std::make_unique<Fault>();
+    const std::string& password = context.options.find("fault_password")->second;
+    if (password.empty())
+        throw BackendError{"fault_password is empty"}; // as other types find only in a worker what is wrong
+    if (password == "late")
+        std::this_thread::sleep_for(std::chrono::seconds{2});
+    return std::make_unique<Fault>(context.options);
 }
 
 } // namespace

@@ -14,7 +14,7 @@ class FaultSource final : public ContractSource {
 public:
     [[nodiscard]] std::string type() const override { return "fault"; }
 
-    [[nodiscard]] BackendOptions options() const override { return {}; }
+    [[nodiscard]] BackendOptions options() const override { return {{"fault_password", "good"}}; }
 
     [[nodiscard]] Login known() const override { return {"alice", "good"}; }
 
@@ -32,7 +32,7 @@ int end_of(const std::string& user)
 {
     return run_child("",
                      [&] {
-                         LoadedBackend backend{"fault", {}};
+                         LoadedBackend backend{"fault", {{"fault_password", "good"}}};
                          static_cast<void>(backend.check({user, "good"}));
                          return 1;
                      })
@@ -56,7 +56,7 @@ TEST_CASE("fault dies as ordered", "[fault]")
 
 TEST_CASE("fault says what no backend says, as ordered", "[fault]")
 {
-    LoadedBackend backend{"fault", {}};
+    LoadedBackend backend{"fault", {{"fault_password", "good"}}};
     CHECK(backend.check({"barred", "good"}).verdict == Verdict::barred);
     CHECK_FALSE(verdict_from(static_cast<std::uint8_t>(backend.check({"lie", "good"}).verdict)));
     CHECK(backend.check({"slow", "good", "1"}).verdict == Verdict::accepted);

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
+#include "backends/stores/sasldb_reader.hpp"
+#include "backends/stores/sasldb_writer.hpp"
 #include "tests/support/backend_contract.hpp"
 #include "tests/support/sasldb_tools.hpp"
 #include "tests/support/temporary_directory.hpp"
@@ -7,6 +9,8 @@
 
 #include <array>
 #include <catch2/catch.hpp>
+#include <chrono>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 
@@ -22,7 +26,7 @@ std::string host_name()
 }
 
 /// A database that Debian's saslpasswd2 has written.
-class SasldbSource final : public ContractSource {
+class SasldbSource : public ContractSource {
 public:
     SasldbSource()
     {
@@ -61,12 +65,75 @@ private:
     TemporaryDirectory directory_;
 };
 
+/// The same users, with hashes in place of their passwords.
+class HashedSasldbSource final : public SasldbSource {
+public:
+    HashedSasldbSource()
+    {
+        for (const Login& login : {known(), eight_bit(), maximal()})
+            set_sasldb_argon2id(file(), login.user, login.realm, Secret{secrets_, login.password});
+    }
+
+    [[nodiscard]] std::string hash_of(const Login& login)
+    {
+        return std::string{SasldbReader{file()}.credential(login.user, login.realm, secrets_)->bytes.view()};
+    }
+
+private:
+    SecretArena secrets_{field_bytes_max, 2};
+};
+
+std::chrono::nanoseconds processor_time()
+{
+    timespec now{};
+    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return std::chrono::seconds{now.tv_sec} + std::chrono::nanoseconds{now.tv_nsec};
+}
+
 } // namespace
 
 TEST_CASE("sasldb keeps the backend contract", "[sasldb]")
 {
     SasldbSource source;
     keeps_the_backend_contract(source);
+}
+
+TEST_CASE("sasldb keeps the backend contract with hashes", "[sasldb]")
+{
+    HashedSasldbSource source;
+    keeps_the_backend_contract(source);
+}
+
+TEST_CASE("the password that saslpasswd2 sets is right, and that of an older hash no more", "[sasldb]")
+{
+    HashedSasldbSource source;
+    LoadedBackend backend{"sasldb", source.options()};
+    const Login alice = source.known();
+    saslpasswd2(source.file(), alice.user, alice.realm, "newer");
+    CHECK(verdict_of(backend, with_password(alice, "newer")) == Verdict::accepted);
+    CHECK(verdict_of(backend, alice) == Verdict::rejected);
+}
+
+TEST_CASE("a hash itself is not the password", "[sasldb]")
+{
+    HashedSasldbSource source;
+    LoadedBackend backend{"sasldb", source.options()};
+    const Login alice = source.known();
+    CHECK(verdict_of(backend, with_password(alice, source.hash_of(alice))) == Verdict::rejected);
+    CHECK(verdict_of(backend, alice) == Verdict::accepted);
+}
+
+TEST_CASE("an unknown user costs a hash where known ones do", "[sasldb]")
+{
+    HashedSasldbSource source;
+    LoadedBackend backend{"sasldb", source.options()};
+    const auto cost_of = [&](const Login& login, Verdict expected) {
+        const auto before = processor_time();
+        CHECK(verdict_of(backend, login) == expected);
+        return processor_time() - before;
+    };
+    const auto known = cost_of(with_password(source.known(), "not-it"), Verdict::rejected);
+    CHECK(cost_of(source.unknown(), Verdict::unknown_user) > known / 4);
 }
 
 TEST_CASE("an empty realm is the host's name", "[sasldb]")

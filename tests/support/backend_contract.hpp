@@ -3,6 +3,7 @@
 
 #include "backends/backend.hpp"
 #include "backends/plugin_loader.hpp"
+#include "tests/support/recording_log.hpp"
 
 #include <catch2/catch.hpp>
 #include <map>
@@ -58,7 +59,7 @@ inline const Plugin& plugin_of(const std::string& type)
 class LoadedBackend {
 public:
     LoadedBackend(const std::string& type, BackendOptions options)
-        : options_{std::move(options)}, backend_{plugin_of(type).make_backend({options_, secrets_})}
+        : options_{std::move(options)}, backend_{plugin_of(type).make_backend({options_, secrets_, log_})}
     {
     }
 
@@ -68,10 +69,14 @@ public:
         return backend_->check(request);
     }
 
+    /// What the backend said beside its decisions.
+    [[nodiscard]] const std::vector<std::string>& log_lines() const { return log_.lines; }
+
     [[nodiscard]] std::size_t secrets_held() const { return slots_max - secrets_.slots_free(); }
 
 private:
     static constexpr std::size_t slots_max = 4;
+    RecordingLog log_;
     SecretArena secrets_{ContractSource::field_bytes_max, slots_max};
     BackendOptions options_;
     std::unique_ptr<Backend> backend_;
