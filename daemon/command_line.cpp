@@ -1,20 +1,25 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // One table of options for both sorts: saslauthd's letters, which its users have in /etc/default/saslauthd,
-// and long names for every key of the one listener and the backends that these letters describe. Options of
-// backends come from the table of backend types and are not listed here.
+// and long names for every key of the one listener, route and backend that these letters describe. Those come
+// from the tables that postern.conf is read with (config_keys.hpp, backend_types.hpp) and are not listed
+// here.
+//
+// With --config the file says all that, and few flags go along with it.
 #include "daemon/command_line.hpp"
 
 #include "base/spelling.hpp"
 #include "base/version.hpp"
-
-#include <sys/un.h>
+#include "daemon/config_file.hpp"
+#include "daemon/config_keys.hpp"
+#include "daemon/config_values.hpp"
 
 #include <algorithm>
+#include <array>
 #include <boost/algorithm/string/classification.hpp>
 #include <boost/algorithm/string/split.hpp>
 #include <boost/program_options.hpp>
-#include <charconv>
+#include <filesystem>
 #include <set>
 #include <sstream>
 
@@ -23,36 +28,6 @@ namespace postern {
 namespace {
 
 namespace po = boost::program_options;
-using namespace std::chrono_literals;
-
-constexpr std::uint32_t workers_max = 512;
-
-/// The mechanisms of Debian's saslauthd that come in a later version, so that their users get a straight
-/// answer and no spelling suggestion.
-constexpr std::array mechanisms_to_come{"getpwent", "kerberos5", "ldap", "pam", "rimap", "shadow"};
-constexpr std::array mechanisms_never{"httpform", "kerberos4", "dce", "sia"};
-
-std::uint32_t parse_number(const std::string& option, const std::string& text, std::uint32_t min,
-                           std::uint32_t max)
-{
-    std::uint32_t number = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-    if (error != std::errc{} || end != text.data() + text.size() || number < min || number > max)
-        throw ConfigError{option + " " + text + ": a number from " + std::to_string(min) + " to " +
-                          std::to_string(max) + " was expected"};
-    return number;
-}
-
-/// "2s", "500ms", "1m"; a bare number means seconds.
-std::chrono::milliseconds parse_duration(const std::string& option, const std::string& text)
-{
-    const auto digits_end = std::min(text.find_first_not_of("0123456789"), text.size());
-    const std::string unit = text.substr(digits_end);
-    const std::chrono::milliseconds step = unit == "ms" ? 1ms : unit == "m" ? 60'000ms : 1'000ms;
-    if (digits_end == 0 || (!unit.empty() && unit != "ms" && unit != "s" && unit != "m"))
-        throw ConfigError{option + " " + text + ": a time such as 8s, 500ms or 1m was expected"};
-    return step * parse_number(option, text.substr(0, digits_end), 0, 86'400);
-}
 
 po::options_description flags_of_saslauthd()
 {
@@ -79,25 +54,6 @@ po::options_description flags_of_saslauthd()
     return flags;
 }
 
-po::options_description options_of_postern()
-{
-    const auto text = [](const char* name) { return po::value<std::string>()->value_name(name); };
-    po::options_description options{"Options of Postern"};
-    // clang-format off
-    options.add_options()
-        ("deadline", text("TIME"), "every connection is answered or ended within it (default 8s)")
-        ("failure-delay", text("TIME"), "from a request to its refusal (default 1s)")
-        ("when-unavailable", text("WORD"), "an outage is told by an empty_reply (default) or say_no")
-        ("field-bytes-max", text("N"), "of one field of a request (default 1024)")
-        ("queue-max", text("N"), "requests that wait for a worker (default 1024)")
-        ("delayed-max", text("N"), "refusals that wait for their moment (default 1024)")
-        ("sessions-max", text("N"), "connections at a time (default 16384)")
-        ("user", text("NAME"), "the unprivileged account (default postern)")
-        ("log", text("TARGET"), "syslog (default) or stderr");
-    // clang-format on
-    return options;
-}
-
 std::string flag_name(std::string_view key)
 {
     std::string name{key};
@@ -105,17 +61,49 @@ std::string flag_name(std::string_view key)
     return name;
 }
 
+void add_option(po::options_description& options, std::string_view key, std::string_view value_name,
+                const std::string& help)
+{
+    const std::string value{value_name};
+    options.add_options()(flag_name(key).c_str(), po::value<std::string>()->value_name(value), help.c_str());
+}
+
+template <typename Target>
+void add_flags(po::options_description& options, std::span<const ConfigKey<Target>> keys)
+{
+    for (const ConfigKey<Target>& key : keys)
+        if (key.is_flag())
+            add_option(options, key.name, key.value_name, std::string{key.help});
+}
+
+po::options_description options_of_postern()
+{
+    po::options_description options{"Options of Postern"};
+    add_option(options, "config", "FILE",
+               std::string{"instead of -a and all that goes with it (default "} + default_config_file + ")");
+    options.add_options()("check", po::bool_switch(),
+                          "say what is wrong with flags or FILE, and start nothing");
+    add_flags(options, listener_keys());
+    add_flags(options, route_keys());
+    add_flags(options, pool_keys());
+    add_flags(options, daemon_keys());
+    return options;
+}
+
+/// Whoever lists processes reads their arguments: a password is no flag.
+bool is_flag(const BackendOption& option)
+{
+    return option.kind != OptionKind::secret;
+}
+
 po::options_description options_of_backends()
 {
     po::options_description options{"Options of backends"};
     for (const BackendType& type : backend_types())
-        for (const BackendOption& option : type.options) {
-            const std::string help =
-                std::string{option.help} + " (default " + std::string{option.default_value} + ")";
-            const std::string value_name{option.value_name};
-            options.add_options()(flag_name(option.key).c_str(),
-                                  po::value<std::string>()->value_name(value_name), help.c_str());
-        }
+        for (const BackendOption& option : type.options)
+            if (is_flag(option))
+                add_option(options, option.key, option.value_name,
+                           std::string{option.help} + " (default " + std::string{option.default_value} + ")");
     return options;
 }
 
@@ -154,6 +142,16 @@ public:
             use(map_[name].as<std::string>());
     }
 
+    /// The names of all that was given.
+    [[nodiscard]] std::vector<std::string> names() const
+    {
+        std::vector<std::string> names;
+        for (const auto& [name, value] : map_)
+            if (!value.defaulted())
+                names.push_back(name);
+        return names;
+    }
+
     [[nodiscard]] std::vector<std::string> list(const char* name) const
     {
         return has(name) ? map_[name].as<std::vector<std::string>>() : std::vector<std::string>{};
@@ -181,11 +179,25 @@ std::string as_typed(const std::string& name)
     return name.size() == 3 && name.starts_with("--") ? name.substr(1) : name;
 }
 
+void refuse_secret(const std::string& given)
+{
+    for (const BackendType& type : backend_types())
+        for (const BackendOption& option : type.options)
+            if (!is_flag(option) && given == "--" + flag_name(option.key))
+                throw ConfigError{given +
+                                  " would show a password to everybody who lists processes; it goes "
+                                  "into a file, as " +
+                                  std::string{option.key} + " of a [backend NAME]: --config FILE"};
+}
+
 /// Boost's complaint in our words, with a suggestion for a misspelt long option.
 [[noreturn]] void throw_config_error(const po::error& error, const po::options_description& options)
 {
     if (const auto* unknown = dynamic_cast<const po::unknown_option*>(&error)) {
-        const std::string given = unknown->get_option_name();
+        const std::string typed_name = unknown->get_option_name();
+        const std::string given =
+            typed_name.substr(0, typed_name.find('=')); // what follows may be a password
+        refuse_secret(given);
         std::vector<std::string> names;
         for (const auto& option : options.options())
             if (option->long_name().size() > 1)
@@ -200,92 +212,88 @@ std::string as_typed(const std::string& name)
     throw ConfigError{error.what()};
 }
 
-[[noreturn]] void throw_unknown_mechanism(const std::string& name)
+/// As it is typed: "-n", "--deadline".
+std::string typed(const std::string& name)
 {
-    const auto is_named = [&name](const char* known) { return name == known; };
-    if (std::ranges::any_of(mechanisms_to_come, is_named))
-        throw ConfigError{"authentication mechanism " + name + " is not available in this version"};
-    if (std::ranges::any_of(mechanisms_never, is_named))
-        throw ConfigError{"authentication mechanism " + name + " is not offered by Postern"};
-    std::vector<std::string> names;
-    for (const BackendType& type : backend_types())
-        names.emplace_back(type.name);
-    throw ConfigError{"unknown authentication mechanism: " + name + did_you_mean(name, names)};
+    return name.starts_with('-') ? name : "--" + name;
 }
 
-BackendConfig make_backend(const std::string& name, const Given& given)
+/// Puts the flag in front of what is said of its value.
+template <typename Use>
+void read_flag(const Given& given, const std::string& name, Use use)
 {
-    std::string lower = name;
-    std::ranges::transform(lower, lower.begin(),
-                           [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-    const BackendType* const type = find_backend_type(lower);
-    if (type == nullptr)
-        throw_unknown_mechanism(lower);
-    BackendConfig backend{std::string{type->name}, type, {}};
-    for (const BackendOption& option : type->options) {
-        std::string value{option.default_value};
-        given.with(flag_name(option.key), [&value](const std::string& text) { value = text; });
-        backend.options.emplace(option.key, value);
-    }
+    given.with(name, [&](const std::string& text) {
+        try {
+            use(text);
+        } catch (const ConfigError& error) {
+            throw ConfigError{typed(name) + ' ' + error.what()};
+        }
+    });
+}
+
+template <typename Target>
+void read_flags(const Given& given, std::span<const ConfigKey<Target>> keys, Target& target)
+{
+    for (const ConfigKey<Target>& key : keys)
+        if (key.is_flag())
+            read_flag(given, flag_name(key.name), [&](const std::string& text) { key.set(target, text); });
+}
+
+/// -n 0 is a fresh worker for each request: one waits for the next, and others start while requests wait.
+PoolConfig read_pool(const Given& given)
+{
+    PoolConfig pool;
+    read_flag(given, "-n", [&pool](const std::string& text) {
+        pool.workers = parse_number(text, 0, workers_possible_max);
+        if (pool.workers == 0) {
+            pool.workers = 1;
+            pool.worker_requests_max = 1;
+        }
+    });
+    pool.workers_max = 0;
+    read_flags(given, pool_keys(), pool);
+    return pool;
+}
+
+BackendConfig make_backend(const std::string& name, const Given& given, const PoolConfig& pool)
+{
+    const BackendType& type = parse_backend_type(name);
+    BackendConfig backend{std::string{type.name}, &type, default_options(type), pool};
+    if (pool.workers_max == 0)
+        backend.pool.workers_max = default_workers_max(type);
+    backend.pool.workers_max = std::max(backend.pool.workers, backend.pool.workers_max);
+    for (const BackendOption& option : type.options)
+        read_flag(given, flag_name(option.key), [&](const std::string& text) {
+            check_option(option, text);
+            backend.options.insert_or_assign(std::string{option.key}, text);
+        });
     return backend;
 }
 
-void read_backends(const Given& given, Config& config)
+std::string list_of_mechanisms(const Given& given)
 {
     const std::vector<std::string> lists = given.list("-a");
     if (lists.empty())
         throw ConfigError{"-a says whom to ask and is required, for example -a sasldb"};
     if (lists.size() > 1)
         throw ConfigError{"-a was given twice; several mechanisms go into one list: -a sasldb,ldap"};
+    return lists.front();
+}
+
+void read_backends(const Given& given, const PoolConfig& pool, Config& config)
+{
+    const std::string list = list_of_mechanisms(given);
     std::vector<std::string> names;
-    boost::split(names, lists.front(), boost::is_any_of(","));
+    boost::split(names, list, boost::is_any_of(","));
     for (const std::string& name : names) {
-        BackendConfig backend = make_backend(name, given);
-        if (std::ranges::any_of(config.backends,
-                                [&](const BackendConfig& other) { return other.name == backend.name; }))
-            throw ConfigError{"-a " + lists.front() + ": " + backend.name + " is named twice"};
-        config.route.chain.push_back({config.backends.size()});
+        if (name.empty())
+            throw ConfigError{"-a " + list + ": an empty name; the name of a mechanism was expected"};
+        BackendConfig backend = make_backend(name, given, pool);
+        if (std::ranges::find(config.backends, backend.name, &BackendConfig::name) != config.backends.end())
+            throw ConfigError{"-a " + list + ": " + backend.name + " is named twice"};
+        config.routes.front().chain.push_back({config.backends.size()});
         config.backends.push_back(std::move(backend));
     }
-}
-
-void read_log(const Given& given, Config& config)
-{
-    config.is_verbose = given.has_flag("-V") || given.has_flag("-d");
-    config.stays_in_foreground = given.has_flag("-d") || given.has_flag("-f");
-    config.log = config.stays_in_foreground ? LogTarget::syslog_and_stderr : LogTarget::syslog;
-    given.with("log", [&config](const std::string& target) {
-        if (target != "syslog" && target != "stderr")
-            throw ConfigError{"--log " + target + ": syslog or stderr was expected"};
-        if (target == "stderr" && !config.stays_in_foreground)
-            throw ConfigError{
-                "--log stderr needs -f or -d: in the background there is no terminal to write to"};
-        config.log = target == "stderr" ? LogTarget::stderr_only : LogTarget::syslog;
-    });
-}
-
-void read_limits(const Given& given, Config& config)
-{
-    const auto number = [&given](const char* name, std::uint32_t& value, std::uint32_t min,
-                                 std::uint32_t max) {
-        given.with(name, [&](const std::string& text) {
-            value = parse_number(std::string{"--"} + name, text, min, max);
-        });
-    };
-    number("queue-max", config.queue_max, 1, 65'536);
-    number("delayed-max", config.delayed_max, 1, 65'536);
-    number("sessions-max", config.sessions_max, 1, 65'536);
-    given.with("-n", [&config](const std::string& text) {
-        const std::uint32_t workers = parse_number("-n", text, 0, workers_max);
-        if (workers == 0)
-            config.notes.emplace_back(
-                "-n 0 (a fresh worker for each request) is not available in this version: 5 are kept");
-        else
-            config.workers = workers;
-    });
-    given.with("failure-delay", [&config](const std::string& text) {
-        config.route.failure_delay = parse_duration("--failure-delay", text);
-    });
 }
 
 void read_listener(const Given& given, Config& config)
@@ -296,33 +304,24 @@ void read_listener(const Given& given, Config& config)
         config.run_directory = directory;
     });
     ListenerConfig listener;
-    listener.socket = config.run_directory + "/mux";
-    if (listener.socket.size() >= sizeof(sockaddr_un::sun_path))
-        throw ConfigError{"-m " + config.run_directory + ": the socket's path " + listener.socket +
-                          " is longer than the 107 bytes that a socket's address can hold"};
+    listener.name = "mux";
+    try {
+        listener.socket = config.run_directory + "/mux";
+        check_socket_length(listener.socket);
+    } catch (const ConfigError& error) {
+        throw ConfigError{"-m " + config.run_directory + ": " + error.what()};
+    }
     listener.joins_realm = given.has_flag("-r");
-    given.with("deadline", [&listener](const std::string& text) {
-        listener.deadline = parse_duration("--deadline", text);
-        if (listener.deadline == 0ms)
-            throw ConfigError{"--deadline 0: nothing could ever be answered in time"};
-    });
-    given.with("field-bytes-max", [&listener](const std::string& text) {
-        listener.field_bytes_max = parse_number("--field-bytes-max", text, 1, 16'384);
-    });
-    given.with("when-unavailable", [&listener](const std::string& word) {
-        if (word != "empty_reply" && word != "say_no")
-            throw ConfigError{"--when-unavailable " + word + ": empty_reply or say_no was expected"};
-        listener.when_unavailable =
-            word == "say_no" ? saslauthd::WhenUnavailable::say_no : saslauthd::WhenUnavailable::empty_reply;
-    });
+    read_flags(given, listener_keys(), listener);
     config.listeners.push_back(std::move(listener));
 }
 
 /// Checked now, as saslauthd does, although the cache itself comes in a later version.
 void read_cache(const Given& given, Config& config)
 {
-    given.with("-s", [](const std::string& text) { parse_number("-s", text, 1, 1U << 30U); });
-    given.with("-t", [](const std::string& text) { parse_number("-t", text, 1, 1U << 30U); });
+    for (const char* const flag : {"-s", "-t"})
+        read_flag(given, flag,
+                  [](const std::string& text) { static_cast<void>(parse_number(text, 1, 1U << 30U)); });
     if (given.has_flag("-c") || given.has("-s") || given.has("-t"))
         config.notes.emplace_back(
             "the credential cache (-c, -s, -t) is not available in this version: every login is checked");
@@ -345,17 +344,125 @@ std::string version_text()
     return text + '\n';
 }
 
-Config read_config(const Given& given)
+/// What both doors take: how it runs, and where the log goes.
+Config read_manner(const Given& given)
 {
     Config config;
-    read_limits(given, config);
+    config.is_verbose = given.has_flag("-V") || given.has_flag("-d");
+    config.stays_in_foreground = given.has_flag("-d") || given.has_flag("-f");
+    config.log = config.stays_in_foreground ? LogTarget::syslog_and_stderr : LogTarget::syslog;
+    return config;
+}
+
+/// `who` says so.
+void refuse_log_without_terminal(const Config& config, const std::string& who)
+{
+    if (config.log == LogTarget::stderr_only && !config.stays_in_foreground)
+        throw ConfigError{who + " needs -f or -d: in the background there is no terminal to write to"};
+}
+
+Config read_saslauthd_flags(const Given& given)
+{
+    Config config = read_manner(given);
+    RouteConfig& route = config.routes.emplace_back();
+    route.name = "default";
+    read_flags(given, daemon_keys(), config);
+    refuse_log_without_terminal(config, "--log stderr");
+    read_flags(given, route_keys(), route);
+    const PoolConfig pool = read_pool(given);
     read_cache(given, config);
     read_listener(given, config);
-    read_log(given, config);
-    given.with("user", [&config](const std::string& name) { config.user = name; });
-    read_backends(given, config);
+    read_backends(given, pool, config);
     note_ignored_options(given, config);
     return config;
+}
+
+/// Where the file says what a letter says to saslauthd.
+struct LetterInFile {
+    std::string_view flag;
+    std::string_view place;
+};
+
+constexpr std::array letters_in_file{
+    LetterInFile{"-m", "run_directory of [daemon] and socket of a [listener NAME]"},
+    LetterInFile{"-n", "workers of a [backend NAME]"},
+    LetterInFile{"-O", "the options of a [backend NAME]"},
+    LetterInFile{"-r", "join_realm of a [listener NAME]"},
+};
+
+constexpr std::array<std::string_view, 8> goes_with_file{"-d",    "-f",     "-V",   "log",
+                                                         "check", "config", "help", "version"};
+
+std::string place_in_file(const std::string& name)
+{
+    const auto* const letter = std::ranges::find(letters_in_file, name, &LetterInFile::flag);
+    if (letter != letters_in_file.end())
+        return std::string{letter->place};
+    std::string key = name;
+    std::ranges::replace(key, '-', '_');
+    const std::string place = place_of_key(key);
+    return place.empty() ? "" : key + " of " + place;
+}
+
+void refuse_flags_beside_file(const Given& given, const std::string& path, const std::string& hint)
+{
+    if (given.has("-a"))
+        throw ConfigError{"-a and --config exclude each other: one of them says whom to ask"};
+    for (const std::string& name : given.names()) {
+        if (std::ranges::find(goes_with_file, name) != goes_with_file.end())
+            continue;
+        const std::string place = place_in_file(name);
+        std::string text = typed(name);
+        text.append(place.empty() ? " has no meaning beside " : " goes into ").append(path);
+        text.append(place.empty() ? "" : " as ").append(place).append(hint);
+        throw ConfigError{text};
+    }
+}
+
+/// A check needs no terminal: it is not said how the daemon will be started.
+Config read_file(const Given& given, const std::string& path)
+{
+    Config config = read_config_file(path, read_manner(given));
+    read_flag(given, "log",
+              [&config](const std::string& text) { find_key(daemon_keys(), "log")->set(config, text); });
+    if (!given.has_flag("check"))
+        refuse_log_without_terminal(config,
+                                    given.has("log") ? "--log stderr" : path + ": [daemon] log: stderr");
+    return config;
+}
+
+/// Absolute, since a daemon that reads it again has gone elsewhere; a check ends where it began.
+std::string config_path(const Given& given)
+{
+    std::string path = default_config_file;
+    read_flag(given, "config",
+              [&](const std::string& text) { path = given.has_flag("check") ? text : parse_path(text); });
+    return path;
+}
+
+bool is_called_saslauthd(std::string_view program)
+{
+    return program.substr(program.rfind('/') + 1) == "saslauthd";
+}
+
+CommandLine checked(const Given& given, Config config, const std::string& what)
+{
+    if (given.has_flag("check"))
+        return CommandLineText{what + '\n'};
+    return config;
+}
+
+CommandLine read(const Given& given, const std::string& program)
+{
+    const bool uses_flags = given.has("-a") || is_called_saslauthd(program);
+    if (!given.has("config") && uses_flags)
+        return checked(given, read_saslauthd_flags(given), "the flags are OK");
+    const std::string path = config_path(given);
+    const bool is_chosen = given.has("config");
+    refuse_flags_beside_file(given, path, is_chosen ? "" : "; without a file, -a LIST is required");
+    if (!is_chosen && !std::filesystem::exists(path))
+        throw ConfigError{"there is no " + path + "; without a file, -a LIST is required (-h says more)"};
+    return checked(given, read_file(given, path), path + ": OK");
 }
 
 } // namespace
@@ -369,7 +476,7 @@ CommandLine parse_command_line(std::span<const std::string> arguments)
             return CommandLineText{usage_text(arguments.front())};
         if (given.has_flag("version"))
             return CommandLineText{version_text()};
-        return read_config(given);
+        return read(given, arguments.front());
     } catch (const po::error& error) {
         throw_config_error(error, options);
     }
@@ -378,7 +485,8 @@ CommandLine parse_command_line(std::span<const std::string> arguments)
 std::string usage_text(const std::string& called_as)
 {
     std::ostringstream text;
-    text << "usage: " << called_as << " -a LIST [OPTION]...\n\n"
+    text << "usage: " << called_as << " -a LIST [OPTION]...\n"
+         << "       " << called_as << " [--config FILE] [--check] [-d | -f] [-V] [--log TARGET]\n\n"
          << "Answers whether a password belongs to a user, on the socket of Cyrus saslauthd.\n"
          << all_options();
     return text.str();

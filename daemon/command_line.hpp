@@ -9,17 +9,18 @@
 
 namespace postern {
 
-/// -h and -v: something to say, and nothing to run.
+/// -h, -v and a --check that found nothing wrong: something to say, and nothing to run.
 struct CommandLineText {
     std::string text;
 };
 
 using CommandLine = std::variant<Config, CommandLineText>;
 
-/// Reads saslauthd's flags (attached and combined as getopt has them) and Postern's long options.
+/// Reads saslauthd's flags (attached and combined as getopt has them) and Postern's long options, or the
+/// configuration file that they name: anew with each call, so that a reload is one more call.
 ///
-/// `arguments` begins with the name the program was called by. Throws ConfigError; nothing is guessed and
-/// nothing is left over.
+/// `arguments` begins with the name the program was called by. Throws ConfigError, and ConfigFileError for
+/// what is wrong in the file; nothing is guessed and nothing is left over.
 [[nodiscard]] CommandLine parse_command_line(std::span<const std::string> arguments);
 
 /// What -h prints.

@@ -8,14 +8,17 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
+#include <optional>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace postern {
 
 /// The admin asked for something that does not exist or makes no sense. The text says where and what was
-/// expected.
+/// expected; one line for each problem.
 class ConfigError : public std::runtime_error {
 public:
     using std::runtime_error::runtime_error;
@@ -23,11 +26,29 @@ public:
 
 /// A socket on which logins are asked for.
 struct ListenerConfig {
+    std::string name;                          ///< as the log and the status call it
     std::string socket;                        ///< absolute path
+    std::optional<std::uint32_t> owner;        ///< of the socket; none: whoever started the daemon
+    std::optional<std::uint32_t> group;        ///< the same
+    std::uint32_t mode = 0777;                 ///< of the socket; the directory guards a drop-in one
     std::chrono::milliseconds deadline{8'000}; ///< inside the 10 s that Postfix waits
     std::uint32_t field_bytes_max = 1024;      ///< of one field of a request; saslauthd has 256
     saslauthd::WhenUnavailable when_unavailable = saslauthd::WhenUnavailable::empty_reply;
     bool joins_realm = false; ///< -r: the login becomes login@realm
+    std::size_t route = 0;    ///< index into Config::routes
+
+    bool operator==(const ListenerConfig&) const = default;
+};
+
+/// How many workers a backend has, and for how long.
+struct PoolConfig {
+    std::uint32_t workers = 5;                     ///< kept ready
+    std::uint32_t workers_max = 64;                ///< on demand; never fewer than are kept ready
+    std::uint32_t worker_requests_max = 10'000;    ///< then it is replaced: foreign libraries leak; 0: never
+    std::chrono::milliseconds worker_idle{60'000}; ///< then one that is more than `workers` goes
+    std::uint32_t queue_max = 1024;                ///< requests that wait for a worker
+
+    bool operator==(const PoolConfig&) const = default;
 };
 
 /// A place where passwords live.
@@ -35,12 +56,22 @@ struct BackendConfig {
     std::string name; ///< as the log calls it
     const BackendType* type = nullptr;
     BackendOptions options;
+    PoolConfig pool;
 };
 
 /// Whom to ask, in which order, and how a refusal leaves.
 struct RouteConfig {
-    Chain chain;
+    std::string name; ///< "default" for the one that listeners have unless they name another
+    Chain chain;      ///< for every realm without one of its own; empty: such logins are unavailable
+    std::map<std::string, Chain, std::less<>> realms;
     std::chrono::milliseconds failure_delay{1'000}; ///< from arrival to a refusal, give or take a tenth
+
+    /// The realm is compared byte for byte.
+    [[nodiscard]] const Chain& chain_for(std::string_view realm) const noexcept
+    {
+        const auto own = realms.find(realm);
+        return own == realms.end() ? chain : own->second;
+    }
 };
 
 enum class LogTarget : std::uint8_t {
@@ -52,6 +83,7 @@ enum class LogTarget : std::uint8_t {
 /// Everything that flags and files can say, checked, with every default filled in. A value: what runs is
 /// built from it and keeps no other settings.
 struct Config {
+    bool is_drop_in = true;          ///< it speaks as saslauthd: names of files, lines in the log
     std::string ident = "saslauthd"; ///< in front of log lines
     std::string run_directory = "/var/run/saslauthd";
     std::string user = "postern"; ///< the unprivileged account
@@ -59,14 +91,12 @@ struct Config {
     bool is_verbose = false;
     LogTarget log = LogTarget::syslog;
 
-    std::uint32_t workers = 5;           ///< kept ready for each backend
-    std::uint32_t queue_max = 1024;      ///< requests that wait for a worker of a backend
     std::uint32_t delayed_max = 1024;    ///< refusals that wait for their moment
     std::uint32_t sessions_max = 16'384; ///< or fewer, as the limit on descriptors says
 
     std::vector<ListenerConfig> listeners;
     std::vector<BackendConfig> backends;
-    RouteConfig route;
+    std::vector<RouteConfig> routes;
 
     std::vector<std::string> notes; ///< what was asked for and has no effect; for the log at start
 };

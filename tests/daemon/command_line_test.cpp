@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "daemon/command_line.hpp"
+#include "daemon/config_file.hpp"
+#include "tests/support/temporary_directory.hpp"
 
 #include <catch2/catch.hpp>
+#include <fstream>
 #include <sstream>
 
 using namespace postern;
@@ -9,10 +12,10 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// The command line as it is typed.
-CommandLine parse(const std::string& typed)
+/// The command line as it is typed, behind the name of the program.
+CommandLine parse(const std::string& typed, const std::string& program = "saslauthd")
 {
-    std::vector<std::string> arguments{"saslauthd"};
+    std::vector<std::string> arguments{program};
     std::istringstream words{typed};
     for (std::string word; words >> word;)
         arguments.push_back(word);
@@ -30,15 +33,36 @@ std::string text(const std::string& typed)
 }
 
 /// What is said of a command line that is refused.
-std::string complaint(const std::string& typed)
+std::string complaint(const std::string& typed, const std::string& program = "saslauthd")
 {
     try {
-        static_cast<void>(parse(typed));
+        static_cast<void>(parse(typed, program));
     } catch (const ConfigError& error) {
         return error.what();
     }
     return "none";
 }
+
+/// A postern.conf of its own for a test.
+class File {
+public:
+    File() { write("sasldb"); }
+
+    void write(const std::string& type, const std::string& more = "")
+    {
+        std::ofstream{path()} << "[listener a]\nsocket = /run/a\n[backend b]\ntype = " << type
+                              << "\n[route]\ndefault = b\n"
+                              << more;
+    }
+
+    [[nodiscard]] std::string path() const { return directory_.file("postern.conf"); }
+
+    /// --config and this file.
+    [[nodiscard]] std::string flag() const { return "--config " + path(); }
+
+private:
+    TemporaryDirectory directory_;
+};
 
 } // namespace
 
@@ -47,11 +71,11 @@ TEST_CASE("without options Postern is what Debian's saslauthd is", "[flags]")
     const Config c = config("-a sasldb");
     CHECK(c.run_directory == "/var/run/saslauthd");
     CHECK(c.listeners.at(0).socket == "/var/run/saslauthd/mux");
-    CHECK(c.workers == 5);
+    CHECK(c.backends.at(0).pool.workers == 5);
     CHECK(c.backends.at(0).options.at("sasldb_path") == "/etc/sasldb2");
     CHECK(c.listeners.at(0).deadline == 8s);
     CHECK(c.listeners.at(0).field_bytes_max == 1024);
-    CHECK(c.route.failure_delay == 1s);
+    CHECK(c.routes.at(0).failure_delay == 1s);
     CHECK_FALSE(c.stays_in_foreground);
     CHECK_FALSE(c.is_verbose);
     CHECK(c.log == LogTarget::syslog);
@@ -67,7 +91,7 @@ TEST_CASE("flags may be attached to their value and to each other, as getopt has
     const Config c = config(typed);
     CHECK(c.backends.at(0).name == "sasldb");
     CHECK(c.listeners.at(0).socket == "/run/x/mux");
-    CHECK(c.workers == 7);
+    CHECK(c.backends.at(0).pool.workers == 7);
     CHECK(c.is_verbose);
     CHECK(c.stays_in_foreground);
     CHECK(c.listeners.at(0).joins_realm);
@@ -77,7 +101,7 @@ TEST_CASE("a flag may be repeated, and the last one counts", "[flags]")
 {
     const Config c =
         config("-V -a sasldb -n 3 -m /one -V --deadline 1s -n 7 -m /two --deadline 2s -O x -O y");
-    CHECK(c.workers == 7);
+    CHECK(c.backends.at(0).pool.workers == 7);
     CHECK(c.run_directory == "/two");
     CHECK(c.listeners.at(0).deadline == 2s);
     CHECK(c.is_verbose);
@@ -103,12 +127,13 @@ TEST_CASE("every key of the listener, the route and the backend is a long option
 {
     const Config c =
         config("-a sasldb --deadline 2s --failure-delay=0 --when-unavailable say_no --field-bytes-max 256 "
-               "--queue-max 7 --delayed-max 8 --sessions-max 9 --user nobody --sasldb-path /tmp/db");
+               "-n 6 --workers-max 20 --worker-requests-max 30 --worker-idle 40s --queue-max 7 --delayed-max "
+               "8 --sessions-max 9 --user nobody --sasldb-path /tmp/db");
     CHECK(c.listeners.at(0).deadline == 2s);
     CHECK(c.listeners.at(0).when_unavailable == saslauthd::WhenUnavailable::say_no);
     CHECK(c.listeners.at(0).field_bytes_max == 256);
-    CHECK(c.route.failure_delay == 0s);
-    CHECK(c.queue_max == 7);
+    CHECK(c.routes.at(0).failure_delay == 0s);
+    CHECK(c.backends.at(0).pool == PoolConfig{6, 20, 30, 40s, 7});
     CHECK(c.delayed_max == 8);
     CHECK(c.sessions_max == 9);
     CHECK(c.user == "nobody");
@@ -129,16 +154,29 @@ TEST_CASE("several mechanisms are asked in the order of the list", "[flags]")
     REQUIRE(c.backends.size() == 2);
     CHECK(c.backends[0].name == "fault");
     CHECK(c.backends[1].name == "sasldb");
-    CHECK(c.route.chain.at(1).backend == 1);
+    CHECK(c.routes.at(0).chain.at(1).backend == 1);
 }
 #endif
+
+TEST_CASE("the pool of a backend grows to what its type can use, and is never smaller than -n", "[flags]")
+{
+    const BackendConfig backend = config("-a sasldb -n 2").backends.at(0);
+    CHECK(backend.pool.workers_max == std::max(2U, default_workers_max(*backend.type)));
+    CHECK(config("-a sasldb -n 7 --workers-max 3").backends.at(0).pool.workers_max == 7);
+}
+
+TEST_CASE("the flag -n 0 is a fresh worker for each request", "[flags]")
+{
+    const PoolConfig pool = config("-a sasldb -n 0").backends.at(0).pool;
+    CHECK(pool.workers == 1);
+    CHECK(pool.worker_requests_max == 1);
+    CHECK(pool.workers_max >= 2);
+}
 
 TEST_CASE("what has no effect in this version is said at start", "[flags]")
 {
     CHECK(config("-a sasldb -c").notes.size() == 1);
     CHECK(config("-a sasldb -c -t 60 -s 100").notes.size() == 1);
-    CHECK(config("-a sasldb -n 0").notes.size() == 1);
-    CHECK(config("-a sasldb -n 0").workers == 5);
     CHECK(config("-a sasldb -O x -O y").notes.size() == 1);
     CHECK(config("-a sasldb -T -H host").notes.size() == 1);
     CHECK(config("-a sasldb -l").notes.empty());
@@ -150,10 +188,9 @@ TEST_CASE("what makes no sense is refused, and the complaint says what was expec
         {"", "-a says whom to ask"},
         {"-a sasldb -a sasldb", "-a was given twice"},
         {"-a sasldb,sasldb", "named twice"},
-        {"-a sasldb,", "unknown authentication mechanism"},
         {"-a nonsense", "unknown authentication mechanism: nonsense"},
         {"-a sasldc", "did you mean sasldb?"},
-        {"-a pam", "not available in this version"},
+        {"-a rimap", "not available in this version"},
         {"-a LDAP", "not available in this version"},
         {"-a httpform", "not offered"},
         {"-a sasldb -m run", "-m requires an absolute pathname"},
@@ -164,6 +201,13 @@ TEST_CASE("what makes no sense is refused, and the complaint says what was expec
         {"-a sasldb -s 0", "-s 0: a number from 1"},
         {"-a sasldb -s big", "-s big: a number from 1"},
         {"-a sasldb -t 0", "-t 0: a number from 1"},
+        {"-a sasldb --workers-max 0", "--workers-max 0: a number from 1 to 512"},
+        {"-a sasldb --worker-idle long", "--worker-idle long: a time such as 8s"},
+        {"-a sasldb --sasldb-path db", "--sasldb-path db: an absolute path was expected"},
+        {"-a sasldb --user nobdy", "--user nobdy: there is no such user; did you mean nobody?"},
+        {"-a sasldb --user root", "--user root: an unprivileged account was expected"},
+        {"-a sasldb,,pam", "-a sasldb,,pam: an empty name; the name of a mechanism was expected"},
+        {"-a sasldb,", "-a sasldb,: an empty name"},
         {"-a sasldb --deadline soon", "a time such as 8s"},
         {"-a sasldb --deadline 3h", "a time such as 8s"},
         {"-a sasldb --deadline 0", "nothing could ever be answered"},
@@ -190,9 +234,107 @@ TEST_CASE("numbers are checked before the mechanism is looked at, as saslauthd d
 
 TEST_CASE("the flags -v and -h say something and start nothing, whatever else is given", "[flags]")
 {
-    CHECK_THAT(text("-v"),
-               Catch::StartsWith("postern ") && Catch::Contains("authentication mechanisms: sasldb"));
+    CHECK_THAT(text("-v"), Catch::StartsWith("postern ") && Catch::Contains("authentication mechanisms: ") &&
+                               Catch::Contains(" sasldb"));
     CHECK(text("--version") == text("-v"));
     CHECK(text("--help") == text("-h"));
     CHECK_THAT(text("-h -n -1"), Catch::Contains("--sasldb-path FILE") && Catch::Contains("/etc/sasldb2"));
 }
+
+TEST_CASE("a file says what flags cannot", "[flags]")
+{
+    const File file;
+    const auto program = GENERATE(as<std::string>{}, "posternd", "saslauthd", "/usr/sbin/posternd");
+    const Config c = std::get<Config>(parse(file.flag(), program));
+    CHECK_FALSE(c.is_drop_in);
+    CHECK(c.run_directory == "/run/postern");
+    CHECK(c.listeners.at(0).socket == "/run/a");
+    CHECK(c.log == LogTarget::syslog);
+}
+
+TEST_CASE("beside a file the flags say how it runs and where the log goes", "[flags]")
+{
+    const File file;
+    CHECK(config(file.flag() + " -d").is_verbose);
+    CHECK(config(file.flag() + " -V").is_verbose);
+    CHECK(config(file.flag() + " -f").stays_in_foreground);
+    CHECK(config(file.flag() + " -f").log == LogTarget::syslog_and_stderr);
+    CHECK(config(file.flag() + " -f --log stderr").log == LogTarget::stderr_only);
+}
+
+TEST_CASE("the log of the file counts unless a flag says another", "[flags]")
+{
+    File file;
+    file.write("sasldb", "[daemon]\nlog = stderr\n");
+    CHECK(config(file.flag() + " -f").log == LogTarget::stderr_only);
+    CHECK(config(file.flag() + " -f --log syslog").log == LogTarget::syslog);
+    CHECK(complaint(file.flag()) ==
+          file.path() + ": [daemon] log: stderr needs -f or -d: in the background there is no "
+                        "terminal to write to");
+    CHECK(text(file.flag() + " --check") == file.path() + ": OK\n");
+}
+
+TEST_CASE("a file is read anew each time", "[flags]")
+{
+    File file;
+    CHECK(config(file.flag()).listeners.size() == 1);
+    file.write("sasldb", "[listener c]\nsocket = /run/c\n");
+    CHECK(config(file.flag()).listeners.size() == 2);
+    file.write("nonsense");
+    CHECK_THROWS_AS(parse(file.flag()), ConfigFileError);
+}
+
+TEST_CASE("a check says what is wrong, or that nothing is", "[flags]")
+{
+    File file;
+    CHECK(text(file.flag() + " --check") == file.path() + ": OK\n");
+    CHECK(text("-a sasldb --check") == "the flags are OK\n");
+    CHECK(complaint("-a sasldb --check -n x") == "-n x: a number from 0 to 512 was expected");
+    file.write("sasldc");
+    CHECK(complaint(file.flag() + " --check") ==
+          file.path() +
+              ":4: [backend b] type: unknown authentication mechanism: sasldc; did you mean sasldb?");
+}
+
+TEST_CASE("what belongs into a file is refused beside it, with its place", "[flags]")
+{
+    const auto [flags, place] = GENERATE(table<std::string, std::string>({
+        {"-a sasldb", "-a and --config exclude each other: one of them says whom to ask"},
+        {"-m /run/x", "-m goes into /f as run_directory of [daemon] and socket of a [listener NAME]"},
+        {"-n 5", "-n goes into /f as workers of a [backend NAME]"},
+        {"-O x", "-O goes into /f as the options of a [backend NAME]"},
+        {"-r", "-r goes into /f as join_realm of a [listener NAME]"},
+        {"-c", "-c has no meaning beside /f"},
+        {"-l", "-l has no meaning beside /f"},
+        {"--deadline 2s", "--deadline goes into /f as deadline of [listener NAME]"},
+        {"--when-unavailable say_no",
+         "--when-unavailable goes into /f as when_unavailable of [listener NAME]"},
+        {"--worker-idle 2s", "--worker-idle goes into /f as worker_idle of [backend NAME]"},
+        {"--failure-delay 0", "--failure-delay goes into /f as failure_delay of [route]"},
+        {"--user nobody", "--user goes into /f as user of [daemon]"},
+        {"--sasldb-path /x", "--sasldb-path goes into /f as sasldb_path of a [backend NAME] of type sasldb"},
+    }));
+    CHECK(complaint("--config /f " + flags) == place);
+}
+
+TEST_CASE("without -a and --config there is one file, unless the name is saslauthd", "[flags]")
+{
+    const TemporaryDirectory directory;
+    CHECK(complaint("-n 3", "posternd") ==
+          std::string{"-n goes into "} + default_config_file +
+              " as workers of a [backend NAME]; without a file, -a LIST is required");
+    CHECK_THAT(complaint("-n 3", "/usr/sbin/saslauthd"), Catch::StartsWith("-a says whom to ask"));
+    CHECK_THAT(complaint("--config postern.conf", "posternd"),
+               Catch::Contains("an absolute path was expected"));
+    CHECK_THROWS_WITH(parse("--config " + directory.file("none"), "posternd"),
+                      directory.file("none") + ": No such file or directory");
+}
+
+#ifdef POSTERN_TESTING
+TEST_CASE("a password is no flag, since everybody can list processes", "[flags]")
+{
+    CHECK_THAT(complaint("-a fault --fault-password=hunter2"),
+               Catch::Contains("as fault_password of a [backend NAME]") && !Catch::Contains("hunter2"));
+    CHECK_THAT(text("-h"), !Catch::Contains("fault-password"));
+}
+#endif

@@ -1,0 +1,576 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// The meaning of postern.conf. Nothing ends at the first problem: each is noted with its line, what it leaves
+// undone gets a value that does no harm, and at the end either nothing was noted or the Config is thrown
+// away.
+//
+// The order is that of the references: routes name backends, and listeners name routes.
+#include "daemon/config_file.hpp"
+
+#include "base/posix_error.hpp"
+#include "base/spelling.hpp"
+#include "base/unique_fd.hpp"
+#include "daemon/config_keys.hpp"
+#include "daemon/config_reader.hpp"
+#include "daemon/config_values.hpp"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <sodium.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <utility>
+
+namespace postern {
+
+namespace {
+
+constexpr std::size_t problems_shown_max = 100;
+constexpr std::size_t realm_bytes_max = 255;
+/// A front is told of the routes, and a worker of its options, in one set-up.
+constexpr std::size_t routes_bytes_max = 512 * 1024;
+constexpr std::size_t options_bytes_max = 32 * 1024;
+constexpr const char* name_of_default_route = "default";
+
+/// What the daemon keeps in its run directory.
+struct RunDirectoryFile {
+    const char* name;
+    const char* what;
+};
+
+constexpr std::array run_directory_files{
+    RunDirectoryFile{"control", "control socket"},
+    RunDirectoryFile{"posternd.pid", "pid file"},
+    RunDirectoryFile{"posternd.pid.lock", "lock file"},
+};
+
+/// The bytes of the file, with whatever secrets are among them: wiped when it ends.
+class FileText {
+public:
+    /// Throws std::system_error when the file cannot be read, and ConfigError when it is none.
+    explicit FileText(const std::string& path);
+    FileText(const FileText&) = delete;
+    FileText& operator=(const FileText&) = delete;
+    ~FileText() { sodium_memzero(bytes_.data(), bytes_.size()); }
+
+    [[nodiscard]] std::string_view view() const noexcept { return {bytes_.data(), size_}; }
+
+    [[nodiscard]] uid_t owner() const noexcept { return owner_; }
+
+    [[nodiscard]] bool everybody_may_read() const noexcept { return (mode_ & S_IROTH) != 0; }
+
+    [[nodiscard]] bool others_may_write() const noexcept { return (mode_ & (S_IWGRP | S_IWOTH)) != 0; }
+
+private:
+    std::vector<char> bytes_;
+    std::size_t size_ = 0;
+    uid_t owner_ = 0;
+    mode_t mode_ = 0;
+};
+
+FileText::FileText(const std::string& path) : bytes_(config_file_bytes_max + 1)
+{
+    const UniqueFd file{check(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK), "open")};
+    struct stat status {};
+
+    check(::fstat(file.get(), &status), "fstat");
+    if (!S_ISREG(status.st_mode))
+        throw ConfigError{"a regular file was expected"};
+    owner_ = status.st_uid;
+    mode_ = status.st_mode;
+    for (ssize_t got = 1; got > 0 && size_ < bytes_.size(); size_ += static_cast<std::size_t>(got))
+        got = check(::read(file.get(), bytes_.data() + size_, bytes_.size() - size_), "read");
+}
+
+/// One name for each socket, also where a directory has two, as /run and /var/run.
+std::filesystem::path canonical_socket(const std::filesystem::path& socket)
+{
+    std::error_code error;
+    const std::filesystem::path directory = std::filesystem::weakly_canonical(socket.parent_path(), error);
+    return error ? socket.lexically_normal() : directory / socket.filename();
+}
+
+/// What a route takes in the message.
+std::size_t told_bytes(const RouteConfig& route)
+{
+    constexpr std::size_t frame_bytes = 32;
+    constexpr std::size_t link_bytes = 16;
+    std::size_t bytes = frame_bytes + route.name.size() + link_bytes * route.chain.size();
+    for (const auto& [realm, chain] : route.realms)
+        bytes += frame_bytes + realm.size() + link_bytes * chain.size();
+    return bytes;
+}
+
+std::size_t told_bytes(const BackendOptions& options)
+{
+    std::size_t bytes = 0;
+    for (const auto& [key, value] : options)
+        bytes += key.size() + value.size();
+    return bytes;
+}
+
+template <typename Named>
+std::vector<std::string> names_of(const std::vector<Named>& list)
+{
+    std::vector<std::string> names;
+    for (const Named& named : list)
+        names.push_back(named.name);
+    return names;
+}
+
+/// The BACKEND of `next_on BACKEND`; empty when the key is another one.
+std::string next_on_backend(const std::string& key)
+{
+    const std::vector<std::string> words = words_of(key);
+    return words.size() == 2 && words.front() == "next_on" ? words.back() : "";
+}
+
+class ConfigFile {
+public:
+    ConfigFile(std::string path, Config config) : path_{std::move(path)}, config_{std::move(config)} {}
+
+    [[nodiscard]] Config read() &&;
+
+private:
+    using Section = ConfigSection;
+    using Entry = ConfigEntry;
+
+    void sort_sections(const ConfigText& text);
+    [[nodiscard]] bool is_well_titled(const Section& section);
+    void read_daemon(const Section& section);
+    void read_backend(const Section& section);
+    void read_options(const Section& section, const BackendType& type, BackendConfig& backend);
+    void read_option(const Section& section, const Entry& entry, const BackendOption& option,
+                     BackendConfig& backend);
+    void read_route(const Section& section);
+    void read_realm(const Section& section, const Entry& entry, RouteConfig& route);
+    [[nodiscard]] std::string misspelt_key(const Entry& entry, const std::string& place) const;
+    void read_next_on(const Section& section, const Entry& entry, RouteConfig& route);
+    [[nodiscard]] bool names_backends(const Entry& entry) const;
+    [[nodiscard]] Chain read_chain(const Section& section, const Entry& entry);
+    [[nodiscard]] std::optional<std::size_t> find_backend(const Section& section, const Entry& entry,
+                                                          const std::string& name);
+    void read_listener(const Section& section);
+    [[nodiscard]] std::size_t find_route(const Section& section, const Entry* entry);
+    void take_socket(const Section& section, const Entry& entry, const std::string& socket);
+    void check_whole();
+    void check_mode(const FileText& text);
+
+    template <typename Target>
+    bool set(std::span<const ConfigKey<Target>> keys, Target& target, const Section& section,
+             const Entry& entry);
+    template <typename Act>
+    void note_errors(const Section& section, const Entry& entry, Act act);
+    void note_unknown_key(const Section& section, const Entry& entry, std::vector<std::string> known);
+    void note(const Section& section, const Entry& entry, std::string text);
+    void note(const Section& section, std::string key, std::string text);
+    void note(std::string text);
+    [[nodiscard]] std::string problem_text() const;
+
+    std::string path_;
+    Config config_;
+    std::vector<const Section*> daemons_, listeners_, backends_, routes_;
+    std::map<std::string, std::size_t> sockets_; ///< and the lines that name them
+    std::size_t secret_line_ = 0;                ///< of the first secret; 0: there is none
+    std::vector<ConfigProblem> problems_;
+};
+
+Config ConfigFile::read() &&
+try {
+    const FileText text{path_};
+    ConfigText parsed = read_config_text(text.view());
+    problems_ = std::move(parsed.problems);
+    sort_sections(parsed);
+    for (const Section* section : daemons_)
+        read_daemon(*section);
+    for (const Section* section : backends_)
+        read_backend(*section);
+    for (const Section* section : routes_)
+        read_route(*section);
+    for (const Section* section : listeners_)
+        read_listener(*section);
+    check_whole();
+    check_mode(text);
+    if (!problems_.empty())
+        throw ConfigFileError{problem_text()};
+    return std::move(config_);
+
+} catch (const std::system_error& error) {
+    throw ConfigFileError{path_ + ": " + error.code().message()};
+} catch (const ConfigFileError&) {
+    throw;
+} catch (const ConfigError& error) {
+    throw ConfigFileError{path_ + ": " + error.what()};
+}
+
+void ConfigFile::sort_sections(const ConfigText& text)
+{
+    for (const Section& section : text.sections) {
+        if (!is_well_titled(section))
+            continue;
+        auto& list = section.kind == "daemon"     ? daemons_
+                     : section.kind == "listener" ? listeners_
+                     : section.kind == "backend"  ? backends_
+                                                  : routes_;
+        list.push_back(&section);
+    }
+    const auto bound = [this](std::vector<const Section*>& list, std::size_t max, const char* what) {
+        if (list.size() <= max)
+            return;
+        note(*list[max], "", "at most " + std::to_string(max) + ' ' + what + " were expected");
+        list.resize(max);
+    };
+    bound(listeners_, listeners_max, "listeners");
+    bound(backends_, backends_max, "backends");
+}
+
+bool ConfigFile::is_well_titled(const Section& section)
+{
+    const auto kinds = section_kinds();
+    const auto kind = std::ranges::find(kinds, section.kind, &SectionKind::name);
+    if (kind == kinds.end())
+        note(section, "",
+             "there is no such section; [daemon], [listener NAME], [backend NAME], [route] or [route NAME] "
+             "was expected" +
+                 did_you_mean(section.kind,
+                              std::vector<std::string>{"daemon", "listener", "backend", "route"}));
+    else if (section.name.empty() && !kind->may_be_nameless)
+        note(section, "", "a name was expected: [" + section.kind + " NAME]");
+    else if (!section.name.empty() && !kind->may_have_name)
+        note(section, "", "there is one of these, and no name was expected: [" + section.kind + ']');
+    else if (section.kind == "route" && section.name == name_of_default_route)
+        note(section, "", "the route that listeners have unless they name another is written [route]");
+    else
+        return true;
+    return false;
+}
+
+void ConfigFile::read_daemon(const Section& section)
+{
+    for (const Entry& entry : section.entries)
+        if (!set(daemon_keys(), config_, section, entry))
+            note_unknown_key(section, entry, keys_of_section("daemon"));
+}
+
+/// A backend of a type that is wrong exists all the same: who refers to it makes no mistake.
+void ConfigFile::read_backend(const Section& section)
+{
+    BackendConfig& backend = config_.backends.emplace_back();
+    backend.name = section.name;
+    const Entry* const entry = section.find("type");
+    if (entry == nullptr)
+        return note(section, "type", "is required: what kind of place it is where these passwords live");
+    note_errors(section, *entry,
+                [&](const std::string& value) { backend.type = &parse_backend_type(value); });
+    if (backend.type != nullptr)
+        read_options(section, *backend.type, backend);
+}
+
+void ConfigFile::read_options(const Section& section, const BackendType& type, BackendConfig& backend)
+{
+    backend.options = default_options(type);
+    backend.pool.workers_max = default_workers_max(type);
+    std::vector<std::string> known = keys_of_section("backend");
+    for (const BackendOption& option : type.options)
+        known.emplace_back(option.key);
+    for (const Entry& entry : section.entries) {
+        const auto option = std::ranges::find(type.options, entry.key, &BackendOption::key);
+        if (option != type.options.end())
+            read_option(section, entry, *option, backend);
+        else if (entry.key != "type" && !set(pool_keys(), backend.pool, section, entry))
+            note_unknown_key(section, entry, known);
+    }
+    backend.pool.workers_max = std::max(backend.pool.workers, backend.pool.workers_max);
+    if (told_bytes(backend.options) > options_bytes_max)
+        note(section, "", "its options are longer than the 32 KiB that were expected at most");
+}
+
+void ConfigFile::read_option(const Section& section, const Entry& entry, const BackendOption& option,
+                             BackendConfig& backend)
+{
+    std::string& place = backend.options[entry.key];
+    if (option.kind != OptionKind::secret)
+        return note_errors(section, entry, [&](const std::string& value) {
+            check_option(option, value);
+            place = value;
+        });
+    place = entry.value;
+    if (!entry.value.empty() && secret_line_ == 0)
+        secret_line_ = entry.line;
+}
+
+void ConfigFile::read_route(const Section& section)
+{
+    RouteConfig& route = config_.routes.emplace_back();
+    route.name = section.name.empty() ? name_of_default_route : section.name;
+    for (const Entry& entry : section.entries) {
+        if (entry.key == "default")
+            route.chain = read_chain(section, entry);
+        else if (next_on_backend(entry.key).empty() && !set(route_keys(), route, section, entry))
+            read_realm(section, entry, route);
+    }
+    for (const Entry& entry : section.entries)
+        if (!next_on_backend(entry.key).empty())
+            read_next_on(section, entry, route);
+    if (section.find("default") == nullptr && route.realms.empty())
+        note(section, "default", "is required: the backends that are asked, in this order");
+}
+
+/// A realm may be called what a key is called, if its value is a list of backends.
+void ConfigFile::read_realm(const Section& section, const Entry& entry, RouteConfig& route)
+{
+    const std::vector<std::string> words = words_of(entry.key);
+    if (words.size() > 1 || words.front() == "next_on")
+        return note(section, entry,
+                    "there is no such key in a [route]; a realm or next_on BACKEND was expected" +
+                        did_you_mean(words.front(), std::vector<std::string>{"next_on"}));
+    if (entry.key.size() > realm_bytes_max)
+        return note(section, entry, "a realm of at most 255 bytes was expected");
+    const std::string place = place_of_key(entry.key);
+    if (!place.empty() && !names_backends(entry))
+        return note(section, entry, "belongs to " + place + ", and not here");
+    if (const std::string meant = misspelt_key(entry, place); !meant.empty()) {
+        route.realms.try_emplace(entry.key); // nobody is told that all realms are missing
+        return note(section, entry, "is too much like a key to be a realm's name" + meant);
+    }
+    route.realms[entry.key] = read_chain(section, entry);
+}
+
+/// Which key a realm of that name would be taken for; empty: none. What a route knows is reserved with its
+/// misspellings. Of the other keys, one of which may have a password behind it, only what names no backends
+/// is meant.
+std::string ConfigFile::misspelt_key(const Entry& entry, const std::string& place) const
+{
+    if (!place.empty() || entry.key.find('.') != std::string::npos)
+        return {};
+    static const std::vector<std::string> own{"default", "failure_delay", "next_on"};
+    const std::string meant = did_you_mean(entry.key, own);
+    return !meant.empty() || names_backends(entry) ? meant : did_you_mean(entry.key, every_key());
+}
+
+void ConfigFile::read_next_on(const Section& section, const Entry& entry, RouteConfig& route)
+{
+    const auto backend = find_backend(section, entry, next_on_backend(entry.key));
+    if (!backend)
+        return;
+    VerdictSet next_on{};
+    note_errors(section, entry, [&](const std::string& value) { next_on = parse_next_on(value); });
+    bool is_asked = false;
+    const auto apply = [&](Chain& chain) {
+        for (ChainLink& link : chain)
+            if (link.backend == *backend) {
+                link.next_on = next_on;
+                is_asked = true;
+            }
+    };
+    apply(route.chain);
+    for (auto& [realm, chain] : route.realms)
+        apply(chain);
+    if (!is_asked)
+        note(section, entry, "a backend that this route asks was expected");
+}
+
+bool ConfigFile::names_backends(const Entry& entry) const
+{
+    return std::ranges::all_of(words_of(entry.value), [this](const std::string& name) {
+        return std::ranges::find(config_.backends, name, &BackendConfig::name) != config_.backends.end();
+    });
+}
+
+Chain ConfigFile::read_chain(const Section& section, const Entry& entry)
+{
+    Chain chain;
+    const std::vector<std::string> names = words_of(entry.value);
+    if (names.empty())
+        note(section, entry, "the name of at least one backend was expected");
+    for (const std::string& name : names) {
+        const auto backend = find_backend(section, entry, name);
+        if (!backend)
+            continue;
+        if (std::ranges::find(chain, *backend, &ChainLink::backend) != chain.end())
+            note(section, entry, shown(name) + " is named twice; each backend was expected once");
+        chain.push_back({*backend});
+    }
+    return chain;
+}
+
+std::optional<std::size_t> ConfigFile::find_backend(const Section& section, const Entry& entry,
+                                                    const std::string& name)
+{
+    const auto found = std::ranges::find(config_.backends, name, &BackendConfig::name);
+    if (found != config_.backends.end())
+        return static_cast<std::size_t>(found - config_.backends.begin());
+    note(section, entry,
+         "there is no [backend " + shown(name) + "]; the name of one was expected" +
+             did_you_mean(name, names_of(config_.backends)));
+    return std::nullopt;
+}
+
+void ConfigFile::read_listener(const Section& section)
+{
+    ListenerConfig& listener = config_.listeners.emplace_back();
+    listener.name = section.name;
+    listener.mode = 0660;
+    if (const group* const sasl = ::geteuid() == 0 ? ::getgrnam("sasl") : nullptr)
+        listener.group = sasl->gr_gid; // who is not root may not give files away
+    for (const Entry& entry : section.entries)
+        if (entry.key != "route" && !set(listener_keys(), listener, section, entry))
+            note_unknown_key(section, entry, keys_of_section("listener"));
+    listener.route = find_route(section, section.find("route"));
+    if (const Entry* const entry = section.find("socket"))
+        take_socket(section, *entry, listener.socket);
+    else
+        note(section, "socket", "is required: the absolute path of its socket");
+}
+
+std::size_t ConfigFile::find_route(const Section& section, const Entry* entry)
+{
+    const std::string name{entry == nullptr ? name_of_default_route : trimmed(entry->value)};
+    if (name.empty()) {
+        note(section, *entry, "an empty value; the NAME of a [route NAME] was expected");
+        return 0;
+    }
+    const auto found = std::ranges::find(config_.routes, name, &RouteConfig::name);
+    if (found != config_.routes.end())
+        return static_cast<std::size_t>(found - config_.routes.begin());
+    if (entry == nullptr)
+        note(section, "route", "is required where there is no [route]: the NAME of a [route NAME]");
+    else
+        note(section, *entry,
+             "there is no [route " + shown(name) + "]; the name of one was expected" +
+                 did_you_mean(name, names_of(config_.routes)));
+    return 0;
+}
+
+void ConfigFile::take_socket(const Section& section, const Entry& entry, const std::string& socket)
+{
+    if (socket.empty())
+        return; // it was refused
+    const std::filesystem::path path = canonical_socket(socket);
+    const auto [first, is_new] = sockets_.emplace(path, entry.line);
+    if (!is_new)
+        note(section, entry,
+             "is the socket of line " + std::to_string(first->second) +
+                 " too; one of its own was expected for each listener");
+    for (const auto& [name, what] : run_directory_files)
+        if (path == canonical_socket(config_.run_directory + '/' + name))
+            return note(section, entry,
+                        std::string{"is the "} + what + " of the run directory; another path was expected");
+    struct stat status {};
+
+    if (::lstat(socket.c_str(), &status) == 0 && !S_ISSOCK(status.st_mode))
+        note(section, entry,
+             "something that is no socket stands there; a socket that is left, or nothing, was expected");
+}
+
+void ConfigFile::check_whole()
+{
+    if (listeners_.empty())
+        note("there is no listener; at least one [listener NAME] was expected");
+    if (backends_.empty())
+        note("there is no backend; at least one [backend NAME] was expected");
+    std::size_t bytes = 0;
+    for (const RouteConfig& route : config_.routes)
+        bytes += told_bytes(route);
+    if (bytes > routes_bytes_max)
+        note(
+            "the routes are larger than a front can be told; fewer realms and shorter lists of backends were "
+            "expected");
+}
+
+void ConfigFile::check_mode(const FileText& text)
+{
+    if (text.owner() != 0 && text.owner() != ::geteuid())
+        note("it belongs to account " + std::to_string(text.owner()) +
+             "; a file of root or of who starts the daemon was expected: chown root " + path_);
+    if (text.others_may_write())
+        note("others than its owner may write it; a file that its owner alone may write was expected: "
+             "chmod go-w " +
+             path_);
+    if (text.everybody_may_read() && secret_line_ != 0)
+        note("everybody may read it, and line " + std::to_string(secret_line_) +
+             " holds a password; a file that others may not read was expected: chmod o-r " + path_);
+}
+
+/// False when the key is none of `keys`.
+template <typename Target>
+bool ConfigFile::set(std::span<const ConfigKey<Target>> keys, Target& target, const Section& section,
+                     const Entry& entry)
+{
+    const ConfigKey<Target>* const key = find_key(keys, entry.key);
+    if (key != nullptr)
+        note_errors(section, entry, [&](const std::string& value) { key->set(target, value); });
+    return key != nullptr;
+}
+
+template <typename Act>
+void ConfigFile::note_errors(const Section& section, const Entry& entry, Act act)
+try {
+    act(std::string{trimmed(entry.value)});
+
+} catch (const ConfigError& error) {
+    note(section, entry, error.what());
+}
+
+void ConfigFile::note_unknown_key(const Section& section, const Entry& entry, std::vector<std::string> known)
+{
+    if (shown_key(entry.key) != entry.key)
+        return note(section, entry, "key = value was expected");
+    if (const std::string place = place_of_key(entry.key); !place.empty())
+        return note(section, entry, "belongs to " + place + ", and not here");
+    note(section, entry,
+         "there is no such key in a [" + section.kind + "]; another one was expected" +
+             did_you_mean(entry.key, known));
+}
+
+void ConfigFile::note(const Section& section, const Entry& entry, std::string text)
+{
+    problems_.push_back({entry.line, section.title(), shown_key(entry.key), std::move(text)});
+}
+
+void ConfigFile::note(const Section& section, std::string key, std::string text)
+{
+    problems_.push_back({section.line, section.title(), std::move(key), std::move(text)});
+}
+
+void ConfigFile::note(std::string text)
+{
+    problems_.push_back({0, "", "", std::move(text)});
+}
+
+std::string ConfigFile::problem_text() const
+{
+    std::vector<ConfigProblem> sorted = problems_;
+    std::ranges::stable_sort(sorted, {}, &ConfigProblem::line);
+    std::string text;
+    for (std::size_t i = 0; i < std::min(sorted.size(), problems_shown_max); ++i) {
+        const ConfigProblem& problem = sorted[i];
+        text += (i == 0 ? "" : "\n") + path_ + ':';
+        text += problem.line == 0 ? "" : std::to_string(problem.line) + ':';
+        text += problem.section.empty() ? "" : " [" + problem.section + ']';
+        text += problem.key.empty() ? "" : ' ' + shown(problem.key);
+        text += problem.section.empty() && problem.key.empty() ? " " : ": ";
+        text += problem.text;
+    }
+    if (sorted.size() > problems_shown_max)
+        text += '\n' + path_ + ": and " + std::to_string(sorted.size() - problems_shown_max) + " more";
+    return text;
+}
+
+} // namespace
+
+Config read_config_file(const std::string& path, Config defaults)
+{
+    defaults.is_drop_in = false;
+    defaults.ident = "postern";
+    defaults.run_directory = "/run/postern";
+    return ConfigFile{path, std::move(defaults)}.read();
+}
+
+} // namespace postern
