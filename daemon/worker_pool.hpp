@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
 
+#include "base/back_off.hpp"
 #include "base/clock.hpp"
+#include "daemon/config.hpp"
 #include "protocol/request.hpp"
 #include "protocol/supervisor_messages.hpp"
 #include "protocol/verdict.hpp"
@@ -11,7 +13,9 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <string_view>
 #include <utility>
+#include <variant>
 #include <vector>
 
 namespace postern {
@@ -24,40 +28,64 @@ class WorkerHost {
 public:
     virtual ~WorkerHost() = default;
 
+    /// Whether there is anybody who starts processes.
+    [[nodiscard]] virtual bool can_start_workers() const = 0;
     /// Asks for a new process. WorkerPool::on_ready() or on_ended() follows, never within this call.
     [[nodiscard]] virtual WorkerId start_worker(std::size_t backend) = 0;
     /// Ends a process that will not end by itself. on_ended() follows.
     virtual void kill_worker(WorkerId worker) = 0;
+    /// Lets a process go that has nothing to do, and ends by itself. The pool hears no more of it.
+    virtual void retire_worker(WorkerId worker) = 0;
     /// Sends a question to an idle worker. False when its channel is closed: on_ended() follows.
     [[nodiscard]] virtual bool ask(WorkerId worker, JobId job, Duration time_left,
                                    const Request& request) = 0;
 };
 
-/// The workers of one backend: keeps `workers` of them ready, gives each one request at a time, and replaces
-/// those that end, hang or lie.
+/// The workers of one backend: keeps some of them ready, starts more while requests wait and lets them go
+/// when they do not, gives each one request at a time, and replaces those that end, hang, lie or have
+/// answered enough.
 ///
 /// Knows neither sockets nor processes; time comes from a Clock and the world through WorkerHost, so that
 /// all of it can be tested by hand. It has no deadlines of its own: who asked says abandon().
 class WorkerPool {
 public:
-    struct Settings {
-        std::size_t backend = 0; ///< index into Config::backends
-        std::size_t workers = 5;
-        std::size_t queue_max = 1024;
-    };
-
     using OnDecision = std::function<void(Decision)>;
 
-    WorkerPool(const Clock& clock, WorkerHost& host, Settings settings);
+    /// A request that is not taken, and why: for the log.
+    struct Declined {
+        std::string_view reason;
+    };
+
+    enum class State : std::uint8_t { starting, idle, busy, condemned };
+
+    struct Worker {
+        State state = State::starting;
+        TimePoint started;
+        TimePoint idle_since{};
+        TimePoint busy_since{};
+        std::uint64_t answers = 0;
+        JobId job = 0;
+    };
+
+    /// What happened to it since the start.
+    struct Counts {
+        std::uint64_t workers_started = 0;
+        std::uint64_t workers_lost = 0; ///< ended by themselves, or had to be killed
+        std::uint64_t declined = 0;     ///< requests that found the queue full, or nobody to wait for
+        std::uint64_t outwaited = 0;    ///< requests for which no worker was free in time
+    };
+
+    /// `backend` is an index into Config::backends.
+    WorkerPool(const Clock& clock, WorkerHost& host, std::size_t backend, const PoolConfig& config);
     WorkerPool(const WorkerPool&) = delete;
     WorkerPool& operator=(const WorkerPool&) = delete;
     WorkerPool(WorkerPool&&) = default;
 
     /// Has `request` decided by the next worker that is free. The request must stay where it is until
-    /// `on_decision` is called, which is never within this call, or abandon(). Nothing when too many
-    /// requests wait already.
-    [[nodiscard]] std::optional<JobId> check(const Request& request, TimePoint deadline,
-                                             OnDecision on_decision);
+    /// `on_decision` is called, which is never within this call, or abandon(). Declines it when too many wait
+    /// already, or when no worker will come in time.
+    [[nodiscard]] std::variant<JobId, Declined> check(const Request& request, TimePoint deadline,
+                                                      OnDecision on_decision);
 
     /// Nobody waits for this job any more: on_decision will not be called, and the worker that has it, if
     /// one has, is killed, since nothing else is known to stop it.
@@ -65,11 +93,13 @@ public:
 
     void on_ready(WorkerId worker);
     void on_answer(WorkerId worker, JobId job, Decision decision);
+    /// It is out of date: it goes, and what it was asked goes to another one.
+    void on_handed_back(WorkerId worker, JobId job);
     void on_ended(WorkerId worker);
     /// What came from the worker was no message of ours. It is killed, and what it was asked is unavailable.
     void on_nonsense(WorkerId worker);
 
-    /// Ends what has waited, or has been starting, for too long.
+    /// Ends what has waited, or has been starting or idle, for too long.
     void end_overdue();
     /// Starts the workers that are missing, unless something keeps dying. Calls nobody back. Returns when to
     /// call both again.
@@ -85,43 +115,56 @@ public:
 
     [[nodiscard]] std::size_t waiting() const noexcept { return waiting_.size(); }
 
+    [[nodiscard]] const PoolConfig& config() const noexcept { return config_; }
+
+    [[nodiscard]] const std::map<WorkerId, Worker>& workers() const noexcept { return workers_; }
+
+    [[nodiscard]] const Counts& counts() const noexcept { return counts_; }
+
 private:
-    enum class State : std::uint8_t { starting, idle, busy, condemned };
-
-    struct Worker {
-        State state = State::starting;
-        TimePoint started;
-        JobId job = 0;
-    };
-
     struct Job {
         const Request* request = nullptr;
+        TimePoint arrived;
         TimePoint waits_until; ///< half of its time: what a worker gets has at least the other half left
         TimePoint deadline;
         OnDecision on_decision;
+        int hand_backs = 0;
     };
+
+    using WaitingJob = std::map<JobId, Job>::iterator;
 
     void end_waiting(TimePoint now);
     void end_slow_starts(TimePoint now);
-    [[nodiscard]] TimePoint next_overdue() const;
-    [[nodiscard]] std::map<JobId, Job>::iterator next_waiting();
+    void retire_idle(TimePoint now);
+    [[nodiscard]] std::optional<Declined> reason_to_decline(TimePoint waits_until) const;
+    [[nodiscard]] std::size_t workers_wanted(TimePoint now) const;
+    [[nodiscard]] std::size_t workers_of_use(TimePoint now) const;
+    [[nodiscard]] std::size_t impatient_jobs(TimePoint now) const;
+    [[nodiscard]] TimePoint next_event(TimePoint now) const;
+    [[nodiscard]] TimePoint next_growth(TimePoint now) const;
+    [[nodiscard]] WaitingJob next_waiting();
     void dispatch();
     [[nodiscard]] bool give(WorkerId worker, JobId job, const Job& details);
+    void await_more(WorkerId worker, Worker& details);
     void condemn(WorkerId worker);
+    void retire(WorkerId worker);
     void pause_if_early(const Worker& worker);
     void decide(JobId job, Decision decision);
+    [[nodiscard]] std::size_t count_of(State state) const noexcept;
     [[nodiscard]] std::size_t live_workers() const noexcept;
 
     const Clock& clock_;
     WorkerHost& host_;
-    Settings settings_;
+    std::size_t backend_;
+    PoolConfig config_;
     std::map<WorkerId, Worker> workers_;
     std::vector<WorkerId> idle_;   ///< the last to become idle is asked first: its memory is warm
     std::map<JobId, Job> waiting_; ///< first come, first served
     std::set<std::pair<TimePoint, JobId>> patience_; ///< until when each of those waits
     std::map<JobId, Job> in_work_;
     JobId next_job_ = 1;
-    TimePoint no_start_before_ = TimePoint::min();
+    BackOff back_off_;
+    Counts counts_;
     bool has_settled_ = false;
     bool has_been_ready_ = false;
 };

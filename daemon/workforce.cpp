@@ -8,14 +8,40 @@
 
 namespace postern {
 
-Workforce::Workforce(EventLoop& loop, Log& log, SecretArena& secrets, Tell tell, Settings settings)
+namespace {
+
+std::string worker_state_text(WorkerPool::State state)
+{
+    switch (state) {
+    case WorkerPool::State::starting: return "starting";
+    case WorkerPool::State::idle: return "idle";
+    case WorkerPool::State::busy: return "busy";
+    case WorkerPool::State::condemned: return "condemned";
+    }
+    return "invalid";
+}
+
+} // namespace
+
+Workforce::Workforce(EventLoop& loop, Log& log, SecretArena& secrets, Tell tell,
+                     const std::vector<PoolSetup>& backends)
     : loop_{loop}, log_{log}, tell_{std::move(tell)}, buffer_{secrets, {}}
 {
     WorkerHost& host = *this;
-    pools_.reserve(settings.backends);
-    for (std::size_t i = 0; i < settings.backends; ++i)
-        pools_.emplace_back(loop_.clock(), host,
-                            WorkerPool::Settings{i, settings.workers, settings.queue_max});
+    pools_.reserve(backends.size());
+    for (const PoolSetup& backend : backends) {
+        pools_.emplace_back(loop_.clock(), host, pools_.size(), backend.config);
+        names_.push_back(backend.backend);
+    }
+}
+
+std::vector<WorkerStatus> Workforce::status_of(const WorkerPool& pool) const
+{
+    std::vector<WorkerStatus> all;
+    for (const auto& [id, worker] : pool.workers())
+        if (const auto found = workers_.find(id); found != workers_.end())
+            all.push_back({found->second.pid, worker_state_text(worker.state), worker.answers});
+    return all;
 }
 
 bool Workforce::has_settled() const noexcept
@@ -42,12 +68,14 @@ TimePoint Workforce::start_missing()
     return next;
 }
 
-void Workforce::on_started(WorkerId id, MessageSocket channel)
+void Workforce::on_started(const WorkerStarted& started, MessageSocket channel)
 {
+    const WorkerId id = started.worker;
     const auto found = workers_.find(id);
     if (found == workers_.end() || !channel.is_open())
         return;
     Worker& worker = found->second;
+    worker.pid = started.pid;
     worker.channel = std::move(channel);
     worker.channel.set_non_blocking();
     worker.watch.emplace(loop_, worker.channel.fd(), EPOLLIN, [this, id](std::uint32_t) { on_readable(id); });
@@ -74,6 +102,13 @@ WorkerId Workforce::start_worker(std::size_t backend)
 void Workforce::kill_worker(WorkerId worker)
 {
     tell_(KillWorker{worker});
+}
+
+/// It ends when its channel closes.
+void Workforce::retire_worker(WorkerId worker)
+{
+    tell_(RetireWorker{worker}); // first, so that its end surprises nobody
+    workers_.erase(worker);
 }
 
 bool Workforce::ask(WorkerId worker, JobId job, Duration time_left, const Request& request)
@@ -108,9 +143,13 @@ void Workforce::on_readable(WorkerId id)
         pools_[found->second.backend].on_nonsense(id);
 }
 
-void Workforce::take(WorkerId id, const WorkerReady&)
+void Workforce::take(WorkerId id, const WorkerReady& ready)
 {
-    pool_of(id).on_ready(id);
+    const std::size_t backend = workers_.at(id).backend;
+    if (ready.reads_any_file && told_rights_.insert(backend).second)
+        log_.notice(names_[backend] +
+                    ": its account may not read its files: its workers run with CAP_DAC_READ_SEARCH");
+    pools_[backend].on_ready(id);
 }
 
 void Workforce::take(WorkerId id, Answer& answer)
@@ -118,9 +157,18 @@ void Workforce::take(WorkerId id, Answer& answer)
     pool_of(id).on_answer(id, answer.id, std::move(answer.decision));
 }
 
+void Workforce::take(WorkerId id, const HandBack& hand_back)
+{
+    pool_of(id).on_handed_back(id, hand_back.id);
+}
+
 void Workforce::take(WorkerId, const WorkerLogLine& line)
 {
-    log_.write(line.level, escape_log_value(line.text, 1024));
+    constexpr std::size_t line_bytes_max = 1024;
+    if (line.origin == LogOrigin::postern)
+        log_.write(line.level, escape_log_value(line.text, line_bytes_max));
+    else
+        log_.write_foreign(line.origin, line.level, escape_log_line(line.text, line_bytes_max));
 }
 
 } // namespace postern

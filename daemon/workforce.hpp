@@ -5,14 +5,18 @@
 #include "base/log.hpp"
 #include "base/message_socket.hpp"
 #include "base/secret.hpp"
+#include "daemon/setup.hpp"
 #include "daemon/worker_pool.hpp"
+#include "protocol/status.hpp"
 #include "protocol/supervisor_messages.hpp"
 #include "protocol/worker_messages.hpp"
 
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
+#include <string>
 #include <vector>
 
 namespace postern {
@@ -23,25 +27,26 @@ namespace postern {
 /// through `tell`. Everything a worker says is checked; one that speaks nonsense is killed.
 class Workforce final : private WorkerHost {
 public:
-    struct Settings {
-        std::size_t backends = 0;
-        std::size_t workers = 5; ///< of each backend
-        std::size_t queue_max = 1024;
-    };
-
     using Tell = std::function<void(const FrontMessage&)>;
 
-    Workforce(EventLoop& loop, Log& log, SecretArena& secrets, Tell tell, Settings settings);
+    Workforce(EventLoop& loop, Log& log, SecretArena& secrets, Tell tell,
+              const std::vector<PoolSetup>& backends);
 
     [[nodiscard]] std::span<WorkerPool> pools() noexcept { return pools_; }
+    [[nodiscard]] std::span<const WorkerPool> pools() const noexcept { return pools_; }
 
     [[nodiscard]] bool has_settled() const noexcept;    ///< every pool has
     [[nodiscard]] bool has_been_ready() const noexcept; ///< every pool was
 
     /// The supervisor has started a worker that was asked for; `channel` leads to it.
-    void on_started(WorkerId worker, MessageSocket channel);
+    void on_started(const WorkerStarted& started, MessageSocket channel);
     /// It is gone, or could not be started.
     void on_ended(WorkerId worker);
+    /// Nobody starts or kills workers any more: those that are there serve on.
+    void on_supervisor_lost() noexcept { has_supervisor_ = false; }
+
+    /// The workers of a pool that live, for the status.
+    [[nodiscard]] std::vector<WorkerStatus> status_of(const WorkerPool& pool) const;
 
     /// See WorkerPool; for all pools.
     void end_overdue();
@@ -50,17 +55,21 @@ public:
 private:
     struct Worker {
         std::size_t backend = 0;
+        std::uint32_t pid = 0;
         MessageSocket channel{};
         std::optional<FdWatch> watch{};
     };
 
+    [[nodiscard]] bool can_start_workers() const override { return has_supervisor_; }
     [[nodiscard]] WorkerId start_worker(std::size_t backend) override;
     void kill_worker(WorkerId worker) override;
+    void retire_worker(WorkerId worker) override;
     [[nodiscard]] bool ask(WorkerId worker, JobId job, Duration time_left, const Request& request) override;
 
     void on_readable(WorkerId id);
-    void take(WorkerId id, const WorkerReady&);
+    void take(WorkerId id, const WorkerReady& ready);
     void take(WorkerId id, Answer& answer);
+    void take(WorkerId id, const HandBack& hand_back);
     void take(WorkerId id, const WorkerLogLine& line);
     [[nodiscard]] WorkerPool& pool_of(WorkerId id) { return pools_[workers_.at(id).backend]; }
 
@@ -71,6 +80,9 @@ private:
     std::map<WorkerId, Worker> workers_;
     WorkerId next_worker_ = 1;
     std::vector<WorkerPool> pools_;
+    std::vector<std::string> names_;    ///< of the backends
+    std::set<std::size_t> told_rights_; ///< backends of which the log knows that their workers read any file
+    bool has_supervisor_ = true;
 };
 
 } // namespace postern

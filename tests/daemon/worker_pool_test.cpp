@@ -7,16 +7,24 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// A pool of two workers, and somebody who asks it.
-struct PoolOfTwo {
+using State = WorkerPool::State;
+using Ids = std::vector<WorkerId>;
+
+/// Two workers, whatever happens, of whom nobody ever has enough.
+constexpr PoolConfig two_workers{.workers = 2, .workers_max = 2, .worker_requests_max = 0, .queue_max = 3};
+
+constexpr PoolConfig one_to_three{.workers = 1, .workers_max = 3, .worker_requests_max = 0};
+
+/// A pool, and somebody who asks it.
+struct PoolAtWork {
     ManualClock clock;
     ScriptedWorkers workers;
     Requests requests;
-    WorkerPool pool{clock, workers, {.backend = 0, .workers = 2, .queue_max = 3}};
+    WorkerPool pool;
     std::deque<Request> asked;
     std::map<std::string, Decision> decided;
 
-    PoolOfTwo() { tick(); }
+    explicit PoolAtWork(const PoolConfig& config = two_workers) : pool{clock, workers, 0, config} { tick(); }
 
     TimePoint tick()
     {
@@ -24,26 +32,88 @@ struct PoolOfTwo {
         return pool.start_missing();
     }
 
-    void both_ready()
+    void advance(Duration step)
     {
-        pool.on_ready(1);
+        clock.advance(step);
         tick();
-        pool.on_ready(2);
     }
 
-    std::optional<JobId> check(const std::string& user)
+    [[nodiscard]] Ids in(State state) const
+    {
+        Ids ids;
+        for (const auto& [id, worker] : pool.workers())
+            if (worker.state == state)
+                ids.push_back(id);
+        return ids;
+    }
+
+    /// Those that are being started become ready, and so do those that are started then.
+    void all_ready()
+    {
+        while (!in(State::starting).empty()) {
+            for (const WorkerId worker : in(State::starting))
+                pool.on_ready(worker);
+            tick();
+        }
+    }
+
+    /// Those that live end, all at once.
+    void all_end()
+    {
+        for (const State state : {State::starting, State::idle, State::busy})
+            for (const WorkerId worker : in(state))
+                pool.on_ended(worker);
+    }
+
+    std::variant<JobId, WorkerPool::Declined> offer(const std::string& user, Duration time = 8s)
     {
         asked.push_back(requests.of(user));
-        return pool.check(asked.back(), clock.now() + 8s,
+        return pool.check(asked.back(), clock.now() + time,
                           [this, user](Decision decision) { decided[user] = std::move(decision); });
     }
 
-    /// The worker that was asked longest ago answers.
-    void answer(Verdict verdict)
+    JobId check(const std::string& user, Duration time = 8s)
     {
+        const auto offered = offer(user, time);
+        REQUIRE(std::holds_alternative<JobId>(offered));
+        return std::get<JobId>(offered);
+    }
+
+    void check_all(std::initializer_list<const char*> users)
+    {
+        for (const char* const user : users)
+            check(user);
+    }
+
+    /// Why a request is declined; empty when it is taken.
+    std::string refusal_of(const std::string& user, Duration time = 8s)
+    {
+        const auto offered = offer(user, time);
+        const auto* const declined = std::get_if<WorkerPool::Declined>(&offered);
+        return declined != nullptr ? std::string{declined->reason} : "";
+    }
+
+    /// The question that was asked longest ago, of those without an answer.
+    ScriptedWorkers::Asked next_question()
+    {
+        REQUIRE_FALSE(workers.asked.empty());
         const auto question = workers.asked.front();
         workers.asked.pop_front();
+        return question;
+    }
+
+    WorkerId answer(Verdict verdict = Verdict::rejected)
+    {
+        const auto question = next_question();
         pool.on_answer(question.worker, question.job, {verdict, ""});
+        return question.worker;
+    }
+
+    WorkerId hand_back()
+    {
+        const auto question = next_question();
+        pool.on_handed_back(question.worker, question.job);
+        return question.worker;
     }
 
     [[nodiscard]] std::string user_asked() const
@@ -52,72 +122,79 @@ struct PoolOfTwo {
     }
 };
 
+/// A pool of that kind whose workers are ready, and have been for long enough not to have died young.
+PoolAtWork& grown_up(PoolAtWork& p)
+{
+    p.all_ready();
+    p.advance(1s);
+    return p;
+}
+
 } // namespace
+
+// --- starting ---------------------------------------------------------------------------------------------
 
 TEST_CASE("a pool starts its first worker before anybody asks, and the others once that one can work",
           "[pool]")
 {
-    ManualClock clock;
-    ScriptedWorkers workers;
-    WorkerPool pool{clock, workers, {.backend = 0, .workers = 3, .queue_max = 3}};
-    static_cast<void>(pool.start_missing());
-    static_cast<void>(pool.start_missing());
-    CHECK(workers.started == std::vector<WorkerId>{1});
-    pool.on_ready(1);
-    static_cast<void>(pool.start_missing());
-    CHECK(workers.started == std::vector<WorkerId>{1, 2, 3});
-    pool.on_ready(2);
-    pool.on_ready(3);
-    CHECK(pool.start_missing() == TimePoint::max());
+    PoolAtWork p{{.workers = 3, .workers_max = 3}};
+    p.tick();
+    CHECK(p.workers.started == Ids{1});
+    p.pool.on_ready(1);
+    p.tick();
+    CHECK(p.workers.started == Ids{1, 2, 3});
+    p.pool.on_ready(2);
+    p.pool.on_ready(3);
+    CHECK(p.tick() == TimePoint::max());
 }
 
 TEST_CASE("a worker that never becomes ready is killed, and another one is tried", "[pool]")
 {
-    PoolOfTwo p;
+    PoolAtWork p;
     CHECK(p.tick() == p.clock.now() + 10s);
-    p.clock.advance(10s);
-    CHECK(p.tick() == p.clock.now() + 1s);
-    CHECK(p.workers.killed == std::vector<WorkerId>{1});
-    p.clock.advance(1s);
-    p.tick();
-    CHECK(p.workers.started == std::vector<WorkerId>{1, 2});
-}
-
-TEST_CASE(
-    "a request that has waited for half of its time is unavailable, and those behind it have their turn",
-    "[pool]")
-{
-    PoolOfTwo p;
-    REQUIRE(p.check("alice")); // 8 s
-    p.clock.advance(1s);
-    REQUIRE(p.check("bob"));
-    p.clock.advance(3s);
-    p.tick();
-    CHECK(p.decided.at("alice").verdict == Verdict::unavailable);
-    p.pool.on_ready(1);
-    CHECK(p.user_asked() == "bob");
-    CHECK(p.workers.asked.front().time_left >= 4s);
+    p.advance(10s);
+    CHECK(p.tick() == p.clock.now() + 100ms);
+    CHECK(p.workers.killed == Ids{1});
+    p.advance(100ms);
+    CHECK(p.workers.started == Ids{1, 2});
 }
 
 TEST_CASE("a pool whose first worker cannot work tries one at a time", "[pool]")
 {
-    ManualClock clock;
-    ScriptedWorkers workers;
-    WorkerPool pool{clock, workers, {.backend = 0, .workers = 3, .queue_max = 3}};
-    static_cast<void>(pool.start_missing());
-    pool.on_ended(1);
-    CHECK(pool.has_settled());
-    CHECK_FALSE(pool.has_been_ready());
-    CHECK(pool.start_missing() == clock.now() + 1s);
-    clock.advance(1s);
-    static_cast<void>(pool.start_missing());
-    CHECK(workers.started == std::vector<WorkerId>{1, 2});
+    PoolAtWork p{one_to_three};
+    p.check_all({"a", "b", "c"});
+    p.advance(1s);
+    CHECK(p.workers.started == Ids{1});
+    p.pool.on_ended(1);
+    CHECK(p.pool.has_settled());
+    CHECK_FALSE(p.pool.has_been_ready());
+    CHECK(p.tick() == p.clock.now() + 100ms);
+    p.advance(100ms);
+    CHECK(p.workers.started == Ids{1, 2});
 }
+
+TEST_CASE("a worker that served for a while is replaced at once", "[pool]")
+{
+    PoolAtWork p;
+    grown_up(p).pool.on_ended(1);
+    p.tick();
+    CHECK(p.workers.started == Ids{1, 2, 3});
+}
+
+TEST_CASE("a worker that is ready twice talks nonsense", "[pool]")
+{
+    PoolAtWork p;
+    p.pool.on_ready(1);
+    p.pool.on_ready(1);
+    CHECK(p.workers.killed == Ids{1});
+}
+
+// --- asking -----------------------------------------------------------------------------------------------
 
 TEST_CASE("a request waits for a worker to become ready, and is asked then", "[pool]")
 {
-    PoolOfTwo p;
-    REQUIRE(p.check("alice"));
+    PoolAtWork p;
+    p.check("alice");
     CHECK(p.workers.asked.empty());
     p.pool.on_ready(1);
     CHECK(p.user_asked() == "alice");
@@ -125,13 +202,67 @@ TEST_CASE("a request waits for a worker to become ready, and is asked then", "[p
     CHECK(p.decided["alice"].verdict == Verdict::accepted);
 }
 
+TEST_CASE("a worker gets one request at a time, and those that wait are served in their order", "[pool]")
+{
+    PoolAtWork p{{.workers = 2, .workers_max = 2}};
+    p.all_ready();
+    p.check_all({"a", "b", "c", "d"});
+    CHECK(p.workers.asked.size() == 2);
+    p.answer();
+    CHECK(p.workers.asked.back().user == "c");
+    p.answer();
+    CHECK(p.workers.asked.back().user == "d");
+}
+
+TEST_CASE("a worker is told how much time is left, not how much there was", "[pool]")
+{
+    PoolAtWork p;
+    p.check("alice");
+    p.clock.advance(3s);
+    p.pool.on_ready(1);
+    CHECK(p.workers.asked.front().time_left == 5s);
+}
+
+TEST_CASE("what a worker says beside its verdict arrives with it", "[pool]")
+{
+    PoolAtWork p;
+    p.all_ready();
+    p.check("alice");
+    const auto question = p.next_question();
+    p.pool.on_answer(question.worker, question.job, {Verdict::barred, "expired", true, 3s});
+    CHECK(p.decided.at("alice").reason == "expired");
+    CHECK(p.decided.at("alice").password_was_right);
+    CHECK(p.decided.at("alice").failure_delay == 3s);
+}
+
+TEST_CASE("requests wait up to the bound and not beyond", "[pool]")
+{
+    PoolAtWork p;
+    p.check_all({"a", "b", "c"});
+    CHECK(p.refusal_of("d") == "too many requests wait for it");
+    CHECK(p.pool.waiting() == 3);
+}
+
+TEST_CASE("a request that has waited for half of its time is unavailable, and the next has its turn",
+          "[pool]")
+{
+    PoolAtWork p;
+    p.check("alice"); // 8 s
+    p.clock.advance(1s);
+    p.check("bob");
+    p.advance(3s);
+    CHECK(p.decided.at("alice").verdict == Verdict::unavailable);
+    p.pool.on_ready(1);
+    CHECK(p.user_asked() == "bob");
+    CHECK(p.workers.asked.front().time_left >= 4s);
+}
+
 TEST_CASE("a request with less time gives way before one that came earlier and has more", "[pool]")
 {
-    PoolOfTwo p;
-    REQUIRE(p.check("alice")); // waits for 4 s
-    p.asked.push_back(p.requests.of("bob"));
-    REQUIRE(p.pool.check(p.asked.back(), p.clock.now() + 100ms,
-                         [&p](Decision decision) { p.decided["bob"] = decision; }));
+    PoolAtWork p;
+    p.check("alice"); // waits for 4 s
+    p.clock.advance(1s);
+    p.check("bob", 100ms);
     CHECK(p.tick() == p.clock.now() + 50ms);
     p.clock.advance(50ms);
     p.pool.on_ready(1);
@@ -141,44 +272,11 @@ TEST_CASE("a request with less time gives way before one that came earlier and h
     CHECK(p.decided.at("bob").verdict == Verdict::unavailable);
 }
 
-TEST_CASE("a worker gets one request at a time, and those that wait are served in their order", "[pool]")
-{
-    PoolOfTwo p;
-    p.both_ready();
-    for (const char* user : {"a", "b", "c", "d"})
-        REQUIRE(p.check(user));
-    CHECK(p.workers.asked.size() == 2);
-    p.answer(Verdict::rejected);
-    CHECK(p.workers.asked.back().user == "c");
-    p.answer(Verdict::rejected);
-    CHECK(p.workers.asked.back().user == "d");
-}
-
-TEST_CASE("a worker is told how much time is left, not how much there was", "[pool]")
-{
-    PoolOfTwo p;
-    REQUIRE(p.check("alice"));
-    p.clock.advance(3s);
-    p.pool.on_ready(1);
-    CHECK(p.workers.asked.front().time_left == 5s);
-}
-
-TEST_CASE("requests wait up to the bound and not beyond", "[pool]")
-{
-    PoolOfTwo p;
-    CHECK(p.check("a"));
-    CHECK(p.check("b"));
-    CHECK(p.check("c"));
-    CHECK_FALSE(p.check("d"));
-    CHECK(p.pool.waiting() == 3);
-}
-
 TEST_CASE("a request that nobody waits for any more leaves the queue without a word", "[pool]")
 {
-    PoolOfTwo p;
-    const auto job = p.check("alice");
-    p.pool.abandon(*job);
-    p.both_ready();
+    PoolAtWork p;
+    p.pool.abandon(p.check("alice"));
+    p.all_ready();
     CHECK(p.workers.asked.empty());
     CHECK(p.decided.empty());
     CHECK(p.workers.killed.empty());
@@ -187,12 +285,12 @@ TEST_CASE("a request that nobody waits for any more leaves the queue without a w
 TEST_CASE("a worker whose request is abandoned is killed and replaced, and its late answer is nobody's",
           "[pool]")
 {
-    PoolOfTwo p;
-    p.both_ready();
-    const auto job = p.check("alice");
+    PoolAtWork p;
+    p.all_ready();
+    const JobId job = p.check("alice");
     const WorkerId worker = p.workers.asked.front().worker;
-    p.pool.abandon(*job);
-    CHECK(p.workers.killed == std::vector{worker});
+    p.pool.abandon(job);
+    CHECK(p.workers.killed == Ids{worker});
     p.tick();
     CHECK(p.workers.started.size() == 3);
     p.answer(Verdict::accepted);
@@ -203,41 +301,61 @@ TEST_CASE("a worker whose request is abandoned is killed and replaced, and its l
 
 TEST_CASE("a worker that ends while it is asked makes that request unavailable, and no other", "[pool]")
 {
-    PoolOfTwo p;
-    p.both_ready();
-    REQUIRE(p.check("alice"));
-    REQUIRE(p.check("bob"));
+    PoolAtWork p;
+    p.all_ready();
+    p.check_all({"alice", "bob"});
     p.pool.on_ended(p.workers.asked.front().worker);
     CHECK(p.decided.at("alice").verdict == Verdict::unavailable);
     CHECK_FALSE(p.decided.contains("bob"));
 }
 
+TEST_CASE("a request goes to the next worker when the first one turns out to be gone", "[pool]")
+{
+    PoolAtWork p;
+    p.all_ready();
+    p.workers.deaf = {2};
+    p.check("alice");
+    CHECK(p.workers.asked.front().worker == 1);
+    CHECK(p.workers.killed == Ids{2});
+}
+
+TEST_CASE("a request keeps its turn when every worker turns out to be gone", "[pool]")
+{
+    PoolAtWork p;
+    grown_up(p).workers.deaf = {1, 2};
+    p.check_all({"alice", "bob"});
+    p.tick();
+    p.pool.on_ready(3);
+    CHECK(p.user_asked() == "alice");
+}
+
+// --- lying ------------------------------------------------------------------------------------------------
+
 TEST_CASE("an answer to another request than the one asked is never believed", "[pool]")
 {
-    PoolOfTwo p;
-    p.both_ready();
-    REQUIRE(p.check("alice"));
-    const auto question = p.workers.asked.front();
+    PoolAtWork p;
+    p.all_ready();
+    p.check("alice");
+    const auto question = p.next_question();
     p.pool.on_answer(question.worker, question.job + 1, {Verdict::accepted, ""});
     CHECK(p.decided.at("alice").verdict == Verdict::unavailable);
-    CHECK(p.workers.killed == std::vector{question.worker});
+    CHECK(p.workers.killed == Ids{question.worker});
 }
 
 TEST_CASE("an answer that nobody asked for kills the worker and decides nothing", "[pool]")
 {
-    PoolOfTwo p;
-    p.both_ready();
+    PoolAtWork p;
+    p.all_ready();
     p.pool.on_answer(1, 1, {Verdict::accepted, ""});
-    CHECK(p.workers.killed == std::vector<WorkerId>{1});
+    CHECK(p.workers.killed == Ids{1});
     CHECK(p.decided.empty());
 }
 
 TEST_CASE("one worker's answer is not taken for another's question", "[pool]")
 {
-    PoolOfTwo p;
-    p.both_ready();
-    REQUIRE(p.check("alice"));
-    REQUIRE(p.check("bob"));
+    PoolAtWork p;
+    p.all_ready();
+    p.check_all({"alice", "bob"});
     const auto alice = p.workers.asked[0];
     const auto bob = p.workers.asked[1];
     p.pool.on_answer(bob.worker, alice.job, {Verdict::accepted, ""});
@@ -245,78 +363,565 @@ TEST_CASE("one worker's answer is not taken for another's question", "[pool]")
     CHECK(p.decided.at("bob").verdict == Verdict::unavailable);
 }
 
-TEST_CASE("a worker that is ready twice talks nonsense", "[pool]")
-{
-    PoolOfTwo p;
-    p.pool.on_ready(1);
-    p.pool.on_ready(1);
-    CHECK(p.workers.killed == std::vector<WorkerId>{1});
-}
-
 TEST_CASE("nonsense in mid-request makes the request unavailable", "[pool]")
 {
-    PoolOfTwo p;
-    p.both_ready();
-    REQUIRE(p.check("alice"));
+    PoolAtWork p;
+    p.all_ready();
+    p.check("alice");
     p.pool.on_nonsense(p.workers.asked.front().worker);
     CHECK(p.decided.at("alice").verdict == Verdict::unavailable);
 }
 
-TEST_CASE("a request goes to the next worker when the first one turns out to be gone", "[pool]")
-{
-    PoolOfTwo p;
-    p.both_ready();
-    p.workers.deaf = {2};
-    REQUIRE(p.check("alice"));
-    CHECK(p.workers.asked.front().worker == 1);
-    CHECK(p.workers.killed == std::vector<WorkerId>{2});
-}
-
-TEST_CASE("a request keeps its turn when every worker turns out to be gone", "[pool]")
-{
-    PoolOfTwo p;
-    p.both_ready();
-    p.workers.deaf = {1, 2};
-    REQUIRE(p.check("alice"));
-    REQUIRE(p.check("bob"));
-    p.tick();
-    p.pool.on_ready(3);
-    CHECK(p.user_asked() == "alice");
-}
-
-TEST_CASE("a worker that served for a while is replaced at once", "[pool]")
-{
-    PoolOfTwo p;
-    p.both_ready();
-    p.clock.advance(1s);
-    p.pool.on_ended(1);
-    p.tick();
-    CHECK(p.workers.started == std::vector<WorkerId>{1, 2, 3});
-}
-
-TEST_CASE("where workers keep dying, the next one comes after a pause of a second", "[pool]")
-{
-    PoolOfTwo p;
-    p.both_ready();
-    p.pool.on_ended(1);
-    CHECK(p.tick() == p.clock.now() + 1s);
-    p.clock.advance(999ms);
-    p.tick();
-    CHECK(p.workers.started.size() == 2);
-    p.clock.advance(1ms);
-    p.tick();
-    CHECK(p.workers.started.size() == 3);
-}
-
 TEST_CASE("what is said of a worker that is gone changes nothing", "[pool]")
 {
-    PoolOfTwo p;
-    p.both_ready();
+    PoolAtWork p;
+    p.all_ready();
     p.pool.on_ended(1);
     p.pool.on_ended(1);
     p.pool.on_ready(1);
     p.pool.on_answer(1, 1, {Verdict::accepted, ""});
+    p.pool.on_handed_back(1, 1);
     p.pool.on_nonsense(1);
-    REQUIRE(p.check("alice"));
+    p.check("alice");
     CHECK(p.workers.asked.front().worker == 2);
+    CHECK(p.workers.killed.empty());
+}
+
+// --- growing ----------------------------------------------------------------------------------------------
+
+TEST_CASE("a burst that the workers can serve within 10 ms costs no process", "[pool]")
+{
+    PoolAtWork p{one_to_three};
+    p.all_ready();
+    p.check_all({"a", "b", "c"});
+    CHECK(p.tick() == p.clock.now() + 10ms);
+    p.advance(10ms - 1ns);
+    for (int i = 0; i < 3; ++i)
+        p.answer();
+    p.advance(1ns);
+    CHECK(p.workers.started == Ids{1});
+    CHECK(p.decided.size() == 3);
+}
+
+TEST_CASE("each request that has waited for 10 ms is worth one worker, once", "[pool]")
+{
+    PoolAtWork p{{.workers = 2, .workers_max = 64}};
+    p.all_ready();
+    p.check_all({"in work", "in work too", "c", "d"});
+    p.advance(10ms);
+    CHECK(p.workers.started == Ids{1, 2, 3, 4});
+    p.advance(1s);
+    CHECK(p.tick() > p.clock.now() + 1s);
+    CHECK(p.workers.started == Ids{1, 2, 3, 4});
+    p.pool.on_ready(3);
+    p.tick();
+    CHECK(p.workers.started == Ids{1, 2, 3, 4});
+}
+
+TEST_CASE("a pool doubles while its workers are held up, and no faster", "[pool]")
+{
+    PoolAtWork p{{.workers = 1, .workers_max = 64, .worker_requests_max = 0}};
+    p.all_ready();
+    for (int i = 0; i < 20; ++i)
+        p.check("user" + std::to_string(i));
+    for (const std::size_t live : {2U, 4U, 8U, 16U, 20U, 20U}) {
+        p.advance(10ms);
+        p.all_ready();
+        CHECK(p.workers.started.size() == live);
+    }
+    CHECK(p.pool.waiting() == 0);
+}
+
+TEST_CASE("where workers come round quickly, those who wait are worth no other", "[pool]")
+{
+    PoolAtWork p{{.workers = 2, .workers_max = 64, .worker_requests_max = 0}};
+    p.all_ready();
+    for (int i = 0; i < 60; ++i)
+        p.check("user" + std::to_string(i));
+    for (int millisecond = 0; millisecond < 29; ++millisecond) {
+        p.advance(1ms);
+        p.answer();
+        p.answer();
+    }
+    CHECK(p.workers.started == Ids{1, 2});
+}
+
+TEST_CASE("a pool grows to the most that it may have and not beyond", "[pool]")
+{
+    PoolAtWork p{one_to_three};
+    p.all_ready();
+    p.check_all({"a", "b", "c", "d", "e", "f"});
+    for (int i = 0; i < 3; ++i) {
+        p.advance(10ms);
+        p.all_ready();
+    }
+    p.advance(1s);
+    CHECK(p.workers.started == Ids{1, 2, 3});
+    CHECK(p.in(State::busy) == Ids{1, 2, 3});
+    CHECK(p.pool.waiting() == 3);
+}
+
+TEST_CASE("a pool that cannot grow now does not ask to be called for it at once", "[pool]")
+{
+    PoolAtWork p{one_to_three};
+    SECTION("because its first worker is being started") {}
+    SECTION("because all its workers are busy")
+    {
+        p.all_ready();
+        p.check_all({"x", "y", "z"});
+        for (int i = 0; i < 3; ++i) {
+            p.advance(10ms);
+            p.all_ready();
+        }
+    }
+    SECTION("because its workers keep ending")
+    {
+        p.all_ready();
+        for (int i = 0; i < 5; ++i) {
+            p.all_end();
+            p.advance(100ms * (1 << i));
+        }
+        p.all_end();
+    }
+    SECTION("because there is no supervisor")
+    {
+        p.all_ready();
+        p.check("in work");
+        p.workers.has_supervisor = false;
+    }
+    p.check_all({"a", "b", "c", "d", "e"});
+    const auto started = p.workers.started;
+    p.advance(10ms);
+    CHECK(p.tick() >= p.clock.now() + 1s);
+    CHECK(p.workers.started == started);
+}
+
+// --- shrinking --------------------------------------------------------------------------------------------
+
+TEST_CASE("workers that nobody has needed for a while are let go, down to those that are kept", "[pool]")
+{
+    PoolAtWork p{{.workers = 2, .workers_max = 4, .worker_requests_max = 0, .worker_idle = 60s}};
+    p.all_ready();
+    p.check_all({"a", "b", "c", "d"});
+    p.advance(10ms);
+    p.all_ready();
+    Ids order; // in which they became idle
+    for (int i = 0; i < 4; ++i)
+        order.push_back(p.answer());
+    CHECK(p.tick() == p.clock.now() + 60s);
+    p.advance(60s - 1ns);
+    CHECK(p.workers.retired.empty());
+    p.advance(1ns);
+    CHECK(p.tick() == TimePoint::max());
+    CHECK(p.workers.retired == Ids{order[0], order[1]});
+    CHECK(p.workers.killed.empty());
+    p.advance(24h);
+    CHECK(p.in(State::idle).size() == 2);
+    CHECK(p.workers.started.size() == 4);
+}
+
+TEST_CASE("who was asked last is asked next, so that the others can be let go", "[pool]")
+{
+    PoolAtWork p{one_to_three};
+    p.all_ready();
+    p.check_all({"a", "b", "c"});
+    p.advance(10ms);
+    p.all_ready();
+    p.answer();
+    p.answer();
+    const WorkerId last = p.answer();
+    for (int i = 0; i < 6; ++i) {
+        p.advance(10s);
+        p.check("alice");
+        CHECK(p.answer() == last);
+    }
+    p.tick();
+    CHECK(p.in(State::idle) == Ids{last});
+}
+
+TEST_CASE("a worker that was let go is nobody's, and its end no loss", "[pool]")
+{
+    PoolAtWork p{{.workers = 1, .workers_max = 1, .worker_requests_max = 1}};
+    p.all_ready();
+    p.check("alice");
+    p.answer();
+    CHECK_FALSE(p.pool.owns(1));
+    p.pool.on_ended(1);
+    CHECK(p.pool.counts().workers_lost == 0);
+    CHECK(p.pool.workers().empty());
+}
+
+// --- retiring ---------------------------------------------------------------------------------------------
+
+TEST_CASE("a worker that has answered enough is retired, and another one takes its place at once", "[pool]")
+{
+    PoolAtWork p{{.workers = 1, .workers_max = 1, .worker_requests_max = 2}};
+    p.all_ready();
+    p.check_all({"a", "b", "c"});
+    p.answer();
+    CHECK(p.workers.retired.empty());
+    CHECK(p.pool.workers().at(1).answers == 1);
+    p.answer(Verdict::accepted);
+    CHECK(p.workers.retired == Ids{1});
+    CHECK(p.workers.killed.empty());
+    CHECK(p.decided.at("b").verdict == Verdict::accepted);
+    p.tick();
+    CHECK(p.workers.started == Ids{1, 2});
+    p.pool.on_ready(2);
+    CHECK(p.user_asked() == "c");
+}
+
+TEST_CASE("without a number of requests nobody is retired", "[pool]")
+{
+    PoolAtWork p{{.workers = 1, .workers_max = 1, .worker_requests_max = 0}};
+    p.all_ready();
+    for (int i = 0; i < 20'000; ++i) {
+        p.asked.clear();
+        p.check("alice");
+        p.answer();
+    }
+    CHECK(p.workers.retired.empty());
+    CHECK(p.workers.started == Ids{1});
+}
+
+TEST_CASE("with one request for each worker, one waits ready and no two requests meet the same", "[pool]")
+{
+    PoolAtWork p{{.workers = 1, .workers_max = 64, .worker_requests_max = 1}};
+    p.all_ready();
+    std::set<WorkerId> workers;
+    for (int i = 0; i < 10; ++i) {
+        CHECK(p.in(State::idle).size() == 1);
+        p.check("alice");
+        workers.insert(p.answer());
+        p.tick();
+        p.all_ready();
+    }
+    CHECK(workers.size() == 10);
+    CHECK(p.workers.started.size() == 11);
+}
+
+TEST_CASE("with one request for each worker, those that come at once get one each", "[pool]")
+{
+    PoolAtWork p{{.workers = 1, .workers_max = 64, .worker_requests_max = 1}};
+    p.all_ready();
+    p.check_all({"a", "b", "c"});
+    p.advance(10ms);
+    p.all_ready();
+    CHECK(p.in(State::busy) == Ids{1, 2, 3});
+    for (int i = 0; i < 3; ++i)
+        p.answer();
+    CHECK(p.workers.retired == Ids{1, 2, 3});
+    p.tick();
+    CHECK(p.workers.started == Ids{1, 2, 3, 4});
+}
+
+// --- handing back -----------------------------------------------------------------------------------------
+
+TEST_CASE("a request that is handed back keeps its place, and goes to a worker that is not out of date",
+          "[pool]")
+{
+    PoolAtWork p{{.workers = 1, .workers_max = 1}};
+    grown_up(p).check_all({"alice", "bob"});
+    p.hand_back();
+    CHECK(p.workers.retired == Ids{1});
+    CHECK(p.workers.killed.empty());
+    CHECK(p.decided.empty());
+    p.tick();
+    p.pool.on_ready(2);
+    CHECK(p.user_asked() == "alice");
+    p.answer(Verdict::accepted);
+    CHECK(p.decided.at("alice").verdict == Verdict::accepted);
+    CHECK(p.user_asked() == "bob");
+}
+
+TEST_CASE("what is out of date for one worker is for those that are idle, and they go with it", "[pool]")
+{
+    PoolAtWork p;
+    p.all_ready();
+    p.check("alice");
+    p.clock.advance(1s);
+    CHECK(p.hand_back() == 2);
+    CHECK(p.workers.retired == Ids{2, 1});
+    p.tick();
+    p.pool.on_ready(3);
+    CHECK(p.user_asked() == "alice");
+    CHECK(p.workers.asked.front().worker == 3);
+}
+
+TEST_CASE("a request that is handed back late waits for half of what it has left", "[pool]")
+{
+    PoolAtWork p{{.workers = 1, .workers_max = 1}};
+    p.all_ready();
+    p.check("alice"); // 8 s
+    p.clock.advance(6s);
+    p.hand_back();
+    p.advance(1s - 1ns);
+    CHECK(p.decided.empty());
+    p.advance(1ns);
+    CHECK(p.decided.at("alice").reason == "no worker was free in time");
+}
+
+TEST_CASE("a request that is handed back can still be abandoned", "[pool]")
+{
+    PoolAtWork p{{.workers = 1, .workers_max = 1}};
+    p.all_ready();
+    const JobId job = p.check("alice");
+    p.clock.advance(6s);
+    p.hand_back();
+    p.pool.abandon(job);
+    p.tick();
+    p.pool.on_ready(2);
+    CHECK(p.workers.asked.empty());
+    p.advance(2s);
+    CHECK(p.decided.empty());
+}
+
+TEST_CASE("a request that is handed back three times is unavailable", "[pool]")
+{
+    PoolAtWork p{{.workers = 1, .workers_max = 1}};
+    p.all_ready();
+    p.check("alice");
+    for (WorkerId next = 2; next <= 3; ++next) {
+        p.clock.advance(1s); // or the pool would pause
+        p.hand_back();
+        p.tick();
+        p.pool.on_ready(next);
+    }
+    CHECK(p.decided.empty());
+    p.hand_back();
+    CHECK(p.decided.at("alice").verdict == Verdict::unavailable);
+    CHECK(p.decided.at("alice").reason == "its workers are out of date again and again");
+    CHECK(p.pool.waiting() == 0);
+}
+
+TEST_CASE("a worker that is out of date as soon as it starts makes the next one wait", "[pool]")
+{
+    PoolAtWork p{{.workers = 1, .workers_max = 1}};
+    p.all_ready();
+    p.check("alice");
+    p.hand_back();
+    CHECK(p.tick() == p.clock.now() + 100ms);
+    CHECK(p.workers.started == Ids{1});
+}
+
+TEST_CASE("a worker cannot hand back what it does not have", "[pool]")
+{
+    PoolAtWork p;
+    p.all_ready();
+    const JobId alice = p.check("alice");
+    const auto [idle, busy] = std::pair{WorkerId{1}, WorkerId{2}};
+    SECTION("because it has nothing")
+    {
+        p.pool.on_handed_back(idle, alice);
+        CHECK(p.workers.killed == Ids{idle});
+        CHECK(p.decided.empty());
+        p.answer(Verdict::accepted);
+        CHECK(p.decided.at("alice").verdict == Verdict::accepted);
+    }
+    SECTION("because it has another request")
+    {
+        p.pool.on_handed_back(busy, alice + 1);
+        CHECK(p.workers.killed == Ids{busy});
+        CHECK(p.decided.at("alice").verdict == Verdict::unavailable);
+    }
+    SECTION("because it is condemned, and what it had is decided")
+    {
+        p.pool.on_nonsense(busy);
+        p.pool.on_handed_back(busy, alice);
+        CHECK(p.workers.killed == Ids{busy});
+        CHECK(p.pool.waiting() == 0);
+        CHECK(p.workers.asked.size() == 1);
+    }
+}
+
+// --- backing off ------------------------------------------------------------------------------------------
+
+TEST_CASE("where workers keep dying young, the next one comes later each time, up to half a minute", "[pool]")
+{
+    PoolAtWork p{{.workers = 1, .workers_max = 1}};
+    p.all_ready();
+    for (const auto pause :
+         {100ms, 200ms, 400ms, 800ms, 1600ms, 3200ms, 6400ms, 12800ms, 25600ms, 30000ms, 30000ms}) {
+        CAPTURE(pause.count());
+        const std::size_t started = p.workers.started.size();
+        p.all_end();
+        CHECK(p.tick() == p.clock.now() + pause);
+        p.advance(pause - 1ns);
+        CHECK(p.workers.started.size() == started);
+        p.advance(1ns);
+        CHECK(p.workers.started.size() == started + 1);
+    }
+}
+
+TEST_CASE("workers that die together are one death", "[pool]")
+{
+    PoolAtWork p{{.workers = 5, .workers_max = 5}};
+    for (const auto pause : {100ms, 200ms, 400ms}) {
+        p.all_ready();
+        p.all_end();
+        CHECK(p.tick() == p.clock.now() + pause);
+        p.advance(pause);
+        CHECK(p.in(State::starting).size() == 5);
+    }
+}
+
+TEST_CASE("an answer makes the pauses short again", "[pool]")
+{
+    PoolAtWork p{{.workers = 1, .workers_max = 1}};
+    for (const auto pause : {100ms, 200ms}) {
+        p.all_end();
+        p.advance(pause);
+    }
+    p.all_ready();
+    p.check("alice");
+    p.answer();
+    p.all_end();
+    CHECK(p.tick() == p.clock.now() + 100ms);
+}
+
+TEST_CASE("a worker that lies, is never ready or is found gone makes the next one wait too", "[pool]")
+{
+    PoolAtWork p{{.workers = 1, .workers_max = 1}};
+    SECTION("lies")
+    {
+        p.all_ready();
+        p.pool.on_nonsense(1);
+    }
+    SECTION("is never ready")
+    {
+        p.clock.advance(10s);
+    }
+    SECTION("is found gone")
+    {
+        p.all_ready();
+        p.workers.deaf = {1};
+        p.check("alice");
+    }
+    CHECK(p.tick() == p.clock.now() + 100ms);
+    CHECK(p.workers.killed == Ids{1});
+    p.pool.on_ended(1);
+    CHECK(p.tick() == p.clock.now() + 100ms);
+    p.advance(100ms);
+    CHECK(p.workers.started == Ids{1, 2});
+}
+
+TEST_CASE("a request waits through a short pause, and is declined in a long one", "[pool]")
+{
+    PoolAtWork p{{.workers = 1, .workers_max = 1}};
+    p.all_ready();
+    p.all_end(); // for 100 ms there is nobody, and nobody to come
+    CHECK(p.refusal_of("alice", 199ms) == "its workers keep ending");
+    p.check("bob", 202ms);
+    p.advance(100ms);
+    p.pool.on_ready(2);
+    CHECK(p.user_asked() == "bob");
+}
+
+TEST_CASE("while somebody can be asked, no pause declines a request", "[pool]")
+{
+    PoolAtWork p;
+    p.all_ready();
+    p.pool.on_ended(1);
+    p.check("alice", 10ms);
+    CHECK(p.user_asked() == "alice");
+    CHECK(p.refusal_of("bob", 10ms).empty());
+}
+
+// --- without a supervisor ---------------------------------------------------------------------------------
+
+TEST_CASE("without a supervisor nobody is let go, and nobody is woken for it", "[pool]")
+{
+    PoolAtWork p{one_to_three};
+    p.all_ready();
+    p.check_all({"a", "b", "c"});
+    for (int i = 0; i < 3; ++i) {
+        p.advance(10ms);
+        p.all_ready();
+    }
+    REQUIRE(p.in(State::busy).size() == 3);
+    for (int i = 0; i < 3; ++i)
+        p.answer();
+    p.workers.has_supervisor = false;
+    p.clock.advance(1h);
+    CHECK(p.tick() == TimePoint::max());
+    CHECK(p.in(State::idle).size() == 3);
+}
+
+TEST_CASE("however many wait, a pool is woken for what is to come and never for what is past", "[pool]")
+{
+    PoolAtWork p{{.workers = 1, .workers_max = 4, .worker_requests_max = 0}};
+    p.all_ready();
+    for (int i = 0; i < 40; ++i)
+        p.check("user" + std::to_string(i));
+    for (int i = 0; i < 200; ++i) {
+        p.clock.advance(1ms);
+        CHECK(p.tick() > p.clock.now());
+        if (i % 20 == 19)
+            p.answer();
+    }
+}
+
+TEST_CASE("without a supervisor the workers there are serve on, however often they have answered", "[pool]")
+{
+    PoolAtWork p{{.workers = 2, .workers_max = 4, .worker_requests_max = 1}};
+    p.all_ready();
+    p.workers.has_supervisor = false;
+    for (int i = 0; i < 3; ++i) {
+        p.check_all({"a", "b", "c", "d"});
+        p.advance(20ms);
+        while (!p.workers.asked.empty())
+            p.answer(Verdict::accepted);
+        CHECK(p.decided.size() == 4);
+        p.decided.clear();
+    }
+    CHECK(p.workers.retired.empty());
+    CHECK(p.workers.started == Ids{1, 2});
+}
+
+TEST_CASE("without a supervisor a worker that ends is missing, and without any worker requests are declined",
+          "[pool]")
+{
+    PoolAtWork p;
+    grown_up(p).workers.has_supervisor = false;
+    p.pool.on_ended(2);
+    CHECK(p.tick() == TimePoint::max());
+    p.check("alice");
+    CHECK(p.answer() == 1);
+    p.pool.on_ended(1);
+    CHECK(p.tick() == TimePoint::max());
+    CHECK(p.refusal_of("bob") == "its workers have ended, and there is no supervisor to start others");
+    CHECK(p.workers.started == Ids{1, 2});
+}
+
+TEST_CASE("with a supervisor again the missing workers are started", "[pool]")
+{
+    PoolAtWork p;
+    grown_up(p).workers.has_supervisor = false;
+    p.all_end();
+    p.tick();
+    p.workers.has_supervisor = true;
+    p.check("alice");
+    p.tick();
+    CHECK(p.workers.started == Ids{1, 2, 3, 4});
+}
+
+// --- counting ---------------------------------------------------------------------------------------------
+
+TEST_CASE("it is counted what happens to workers and to requests that never got one", "[pool]")
+{
+    PoolAtWork p{{.workers = 2, .workers_max = 2, .worker_requests_max = 1, .queue_max = 2}};
+    grown_up(p);
+    p.check_all({"answered", "lost", "too late", "too late as well"});
+    static_cast<void>(p.refusal_of("too many"));
+    p.answer(); // retired, which is no loss
+    p.pool.on_ended(p.next_question().worker);
+    p.advance(4s);
+    p.pool.on_ready(3);
+    p.pool.on_nonsense(3);
+    p.pool.on_ended(3);
+    const WorkerPool::Counts& counts = p.pool.counts();
+    CHECK(counts.workers_started == 4);
+    CHECK(counts.workers_lost == 2);
+    CHECK(counts.declined == 1);
+    CHECK(counts.outwaited == 2);
 }

@@ -26,12 +26,19 @@ public:
         std::string user;
     };
 
+    [[nodiscard]] bool can_start_workers() const override { return has_supervisor; }
+
     WorkerId start_worker(std::size_t) override
     {
+        REQUIRE(has_supervisor);
         started.push_back(next_++);
         return started.back();
     }
+
     void kill_worker(WorkerId worker) override { killed.push_back(worker); }
+
+    void retire_worker(WorkerId worker) override { retired.push_back(worker); }
+
     bool ask(WorkerId worker, JobId job, Duration time_left, const Request& request) override
     {
         if (deaf.contains(worker))
@@ -40,8 +47,10 @@ public:
         return true;
     }
 
+    bool has_supervisor = true;
     std::vector<WorkerId> started;
     std::vector<WorkerId> killed;
+    std::vector<WorkerId> retired;
     std::deque<Asked> asked;
     std::set<WorkerId> deaf; ///< gone without the pool knowing yet
 
@@ -52,10 +61,11 @@ private:
 /// Passwords for requests that a test makes.
 class Requests {
 public:
-    [[nodiscard]] Request of(const std::string& user, const std::string& password = "secret")
+    [[nodiscard]] Request of(const std::string& user, const std::string& realm = "example.org")
     {
-        return {user, Secret{secrets_, password}, "smtp", "example.org", ""};
+        return {user, Secret{secrets_, "secret"}, "smtp", realm, ""};
     }
+
     [[nodiscard]] SecretArena& secrets() { return secrets_; }
 
 private:
