@@ -27,15 +27,15 @@ std::string line(std::string_view begin, const Request& request, std::string_vie
 
 } // namespace
 
-void log_login(Log& log, const Request& request, Verdict verdict, std::string_view backend,
-               std::string_view reason) noexcept
+void log_login(Log& log, LogLevel success_level, const Request& request, Verdict verdict,
+               std::string_view backend, std::string_view reason) noexcept
 try {
-    if (verdict == Verdict::accepted && !log.writes_debug())
+    if (verdict == Verdict::accepted && success_level == LogLevel::debug && !log.writes_debug())
         return;
     if (reason.empty())
         reason = "Unknown"; // saslauthd's word where a mechanism gives none
     if (verdict == Verdict::accepted)
-        log.debug(line("auth success:", request, backend, {}));
+        log.write(success_level, line("auth success:", request, backend, {}));
     else if (verdict == Verdict::unavailable)
         log.warning(line("auth unavailable:", request, backend, reason));
     else

@@ -13,9 +13,10 @@ namespace postern {
 ///
 ///     auth failure: [user=U] [service=S] [realm=R] [mech=M] [reason=TEXT]
 ///
-/// Accepted is "auth success: …" without a reason, at debug. An outage is "auth unavailable: …", a warning:
-/// who counts failures must not count it. The client's address is appended as [remote=A] when it is known.
-void log_login(Log& log, const Request& request, Verdict verdict, std::string_view backend,
-               std::string_view reason) noexcept;
+/// Accepted is "auth success: …" without a reason, at `success_level`. An outage is "auth unavailable: …", a
+/// warning: who counts failures must not count it. The client's address is appended as [remote=A] when it is
+/// known.
+void log_login(Log& log, LogLevel success_level, const Request& request, Verdict verdict,
+               std::string_view backend, std::string_view reason) noexcept;
 
 } // namespace postern

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "daemon/authenticator.hpp"
+#include "tests/support/recording_log.hpp"
 #include "tests/support/scripted_workers.hpp"
 
 using namespace postern;
@@ -7,13 +8,12 @@ using namespace std::chrono_literals;
 
 namespace {
 
-class RecordingLog final : public Log {
-public:
-    void write(LogLevel level, std::string_view text) noexcept override
-    {
-        lines.emplace_back(std::to_string(static_cast<int>(level)) + ' ' + std::string{text});
-    }
-    std::vector<std::string> lines;
+/// How a login comes in.
+struct Way {
+    Duration deadline = 8s;
+    bool joins_realm = false;
+    std::size_t route = 0;
+    std::string realm = "example.org";
 };
 
 /// An authenticator over one worker for each of two backends, and the logins that it was given.
@@ -28,19 +28,42 @@ struct Gate {
         }
     }
 
-    void login(const std::string& user, Duration deadline = 8s, bool joins_realm = false)
+    void login(const std::string& user, const Way& way = {})
     {
-        authenticator.authenticate(requests.of(user), clock.now() + deadline, joins_realm,
+        authenticator.authenticate(requests.of(user, way.realm),
+                                   {clock.now() + way.deadline, way.joins_realm, way.route},
                                    [this, user](Verdict verdict) { verdicts[user].push_back(verdict); });
     }
 
     /// The backend's worker says what it found, about the request that it was asked last.
-    void answer(std::size_t backend, Verdict verdict, const std::string& reason = "")
+    void answer(std::size_t backend, Decision decision)
     {
         REQUIRE_FALSE(workers[backend].asked.empty());
         const auto question = workers[backend].asked.back();
         workers[backend].asked.pop_back();
-        pools[backend].on_answer(question.worker, question.job, {verdict, reason});
+        pools[backend].on_answer(question.worker, question.job, std::move(decision));
+    }
+
+    void answer(std::size_t backend, Verdict verdict, const std::string& reason = "")
+    {
+        answer(backend, Decision{verdict, reason});
+    }
+
+    /// A login that is refused at once, by a backend that asks for this delay.
+    void refuse(const std::string& user, const Way& way, std::size_t backend,
+                std::chrono::milliseconds failure_delay = 0ms)
+    {
+        login(user, way);
+        answer(backend, {Verdict::rejected, "", false, failure_delay});
+    }
+
+    /// Whether the client is told at this distance from now, and not before.
+    [[nodiscard]] bool is_told_after(const std::string& user, Duration distance)
+    {
+        advance(distance - 1ms);
+        const bool is_early = told(user).has_value();
+        advance(1ms);
+        return !is_early && told(user).has_value();
     }
 
     void advance(Duration time)
@@ -71,20 +94,45 @@ private:
     {
         std::vector<WorkerPool> made;
         for (std::size_t i = 0; i < workers.size(); ++i)
-            made.emplace_back(clock, workers[i], WorkerPool::Settings{i, 1, 2});
+            made.emplace_back(clock, workers[i], i,
+                              PoolConfig{.workers = 1, .workers_max = 1, .queue_max = 2});
         return made;
     }
 };
 
+RouteConfig route_to(Chain chain, std::chrono::milliseconds failure_delay = 0ms)
+{
+    return {"default", std::move(chain), {}, failure_delay};
+}
+
+Authenticator::Settings routes(std::vector<RouteConfig> routes)
+{
+    return {std::move(routes), {"sasldb", "ldap"}, 3};
+}
+
 Authenticator::Settings one_backend(std::chrono::milliseconds failure_delay = 0ms)
 {
-    return {{{ChainLink{0}}, failure_delay}, {"sasldb", "ldap"}, 3};
+    return routes({route_to({ChainLink{0}}, failure_delay)});
 }
 
 Authenticator::Settings two_backends()
 {
-    return {{{ChainLink{0}, ChainLink{1}}, 0ms}, {"sasldb", "ldap"}, 3};
+    return routes({route_to({ChainLink{0}, ChainLink{1}})});
 }
+
+/// sasldb for every realm but example.org, which has ldap.
+Authenticator::Settings realms()
+{
+    return routes({{"default", {ChainLink{0}}, {{"example.org", {ChainLink{1}}}}, 0ms}});
+}
+
+/// sasldb by the first, ldap by the second; a refusal waits a second with either.
+Authenticator::Settings two_routes()
+{
+    return routes({route_to({ChainLink{0}}, 1s), route_to({ChainLink{1}}, 1s)});
+}
+
+constexpr std::uint32_t no_jitter = 100; ///< of 0 to 200: the middle, for a delay of a second
 
 } // namespace
 
@@ -100,7 +148,7 @@ TEST_CASE("an accepted login leaves at once", "[authenticator]")
 
 TEST_CASE("nobody is told anything from inside of what they called", "[authenticator]")
 {
-    Gate gate{{{{}, 0ms}, {}, 3}}; // no backend: concluded at once
+    Gate gate{routes({route_to({})})}; // no backend: concluded at once
     gate.login("alice");
     CHECK_FALSE(gate.told("alice"));
     gate.advance(0s);
@@ -113,7 +161,7 @@ TEST_CASE("every refusal leaves at the same distance from its arrival, whenever 
     const auto verdict = GENERATE(Verdict::rejected, Verdict::unknown_user, Verdict::barred);
     const auto answered_after = GENERATE(0ms, 10ms, 999ms);
     CAPTURE(verdict_text(verdict), answered_after.count());
-    Gate gate{one_backend(1s), 100}; // 100 of 0 to 200: in the middle, no jitter
+    Gate gate{one_backend(1s), no_jitter};
     gate.login("alice");
     gate.advance(answered_after);
     gate.answer(0, verdict);
@@ -139,9 +187,9 @@ TEST_CASE("the distance varies by up to a tenth", "[authenticator]")
 TEST_CASE("a refusal never leaves after the deadline", "[authenticator]")
 {
     Gate gate{one_backend(10s), 1000};
-    gate.login("alice", 2s);
+    gate.login("alice", {.deadline = 2s});
     gate.answer(0, Verdict::rejected);
-    gate.advance(2s);
+    CHECK(gate.is_told_after("alice", 2s));
     CHECK(gate.told("alice") == Verdict::rejected);
 }
 
@@ -156,17 +204,94 @@ TEST_CASE("when too many refusals wait, the one that arrived first leaves first"
     CHECK_FALSE(gate.told("a"));
     gate.login("d");
     gate.answer(0, Verdict::rejected);
+    CHECK(gate.authenticator.delayed() == 3);
     gate.advance(0s);
     CHECK(gate.told("a") == Verdict::rejected);
     CHECK_FALSE(gate.told("b"));
     CHECK_FALSE(gate.told("d"));
+    CHECK(gate.authenticator.counts().left_early == 1);
+}
+
+TEST_CASE("a refusal that leaves in its own time is not counted as early", "[authenticator]")
+{
+    Gate gate{one_backend(1s), no_jitter};
+    gate.refuse("alice", {}, 0);
+    gate.advance(1s);
+    CHECK(gate.told("alice") == Verdict::rejected);
+    CHECK(gate.authenticator.counts().left_early == 0);
+    CHECK(gate.authenticator.delayed() == 0);
+}
+
+TEST_CASE("a refusal waits for as long as any backend has ever asked for", "[authenticator]")
+{
+    const auto verdict = GENERATE(Verdict::accepted, Verdict::rejected, Verdict::unknown_user,
+                                  Verdict::barred, Verdict::unavailable);
+    CAPTURE(verdict_text(verdict));
+    Gate gate{one_backend(1s), 2 * no_jitter}; // no jitter with a delay of two seconds
+    gate.login("alice");
+    gate.answer(0, {verdict, "", false, 2s});
+    gate.advance(8s);
+    gate.refuse("bob", {}, 0);
+    CHECK(gate.is_told_after("bob", 2s));
+}
+
+TEST_CASE("the refusal that raises the delay waits for it too, and a shorter one lowers nothing",
+          "[authenticator]")
+{
+    Gate gate{one_backend(1s), 2 * no_jitter};
+    gate.refuse("alice", {}, 0, 2s);
+    CHECK(gate.is_told_after("alice", 2s));
+    gate.refuse("bob", {}, 0, 1500ms);
+    CHECK(gate.is_told_after("bob", 2s));
+}
+
+TEST_CASE("every kind of refusal waits for as long as one backend of the chain has asked for",
+          "[authenticator]")
+{
+    const auto verdict = GENERATE(Verdict::rejected, Verdict::unknown_user, Verdict::barred);
+    CAPTURE(verdict_text(verdict));
+    Gate gate{two_backends(), 2 * no_jitter};
+    gate.login("alice");
+    gate.answer(0, {Verdict::unknown_user, "", false, 2s});
+    gate.answer(1, verdict);
+    CHECK(gate.is_told_after("alice", 2s));
+}
+
+TEST_CASE("the delay that one route's backends ask for is not another's", "[authenticator]")
+{
+    Gate gate{two_routes(), 2 * no_jitter};
+    gate.refuse("alice", {.route = 0}, 0, 2s);
+    CHECK(gate.is_told_after("alice", 2s));
+    gate.refuse("bob", {.route = 1}, 1);
+    CHECK(gate.is_told_after("bob", 1100ms)); // the same number is a tenth more of a second
+}
+
+TEST_CASE("a delay that a backend asks for never goes past the deadline", "[authenticator]")
+{
+    const auto asked =
+        GENERATE(as<std::chrono::milliseconds>{}, 3s, 24h, std::chrono::milliseconds{UINT32_MAX});
+    CAPTURE(asked.count());
+    Gate gate{one_backend(1s)};
+    gate.refuse("alice", {.deadline = 2s}, 0, asked);
+    CHECK(gate.is_told_after("alice", 2s));
+    CHECK(gate.told("alice") == Verdict::rejected);
+}
+
+TEST_CASE("no delay holds back an accepted login or an outage", "[authenticator]")
+{
+    const auto verdict = GENERATE(Verdict::accepted, Verdict::unavailable);
+    Gate gate{one_backend(1s)};
+    gate.login("alice");
+    gate.answer(0, {verdict, "", false, 2s});
+    gate.advance(0s);
+    CHECK(gate.told("alice") == verdict);
 }
 
 TEST_CASE("a login that nobody answers is unavailable at its deadline, and its worker is killed",
           "[authenticator]")
 {
     Gate gate{one_backend()};
-    gate.login("alice", 8s);
+    gate.login("alice");
     gate.advance(8s - 1ms);
     CHECK_FALSE(gate.told("alice"));
     gate.advance(1ms);
@@ -181,8 +306,8 @@ TEST_CASE("a login that waits for a worker for half of its time is unavailable, 
           "[authenticator]")
 {
     Gate gate{one_backend()};
-    gate.login("alice", 8s);
-    gate.login("bob", 2s);
+    gate.login("alice");
+    gate.login("bob", {.deadline = 2s});
     gate.advance(1s);
     CHECK(gate.told("bob") == Verdict::unavailable);
     CHECK_FALSE(gate.told("alice"));
@@ -237,7 +362,7 @@ TEST_CASE("an outage of one backend is an outage unless another accepts, and the
 TEST_CASE("the deadline holds for the whole chain", "[authenticator]")
 {
     Gate gate{two_backends()};
-    gate.login("alice", 8s);
+    gate.login("alice");
     gate.advance(7s);
     gate.answer(0, Verdict::unknown_user);
     CHECK(gate.workers[1].asked.back().time_left == 1s);
@@ -247,11 +372,104 @@ TEST_CASE("the deadline holds for the whole chain", "[authenticator]")
     CHECK(gate.workers[1].killed == std::vector<WorkerId>{1});
 }
 
+TEST_CASE("the realm says whom to ask, byte for byte", "[authenticator]")
+{
+    const auto realm = GENERATE(as<std::string>{}, "", "example.com", "EXAMPLE.org", "example.org.",
+                                "example.or", " example.org", std::string{"example.org\0", 12});
+    CAPTURE(realm);
+    Gate gate{realms()};
+    gate.login("alice", {.realm = "example.org"});
+    CHECK(gate.workers[0].asked.empty());
+    CHECK(gate.workers[1].asked.size() == 1);
+    gate.login("bob", {.realm = realm});
+    CHECK(gate.workers[0].asked.size() == 1);
+    CHECK(gate.workers[1].asked.size() == 1);
+}
+
+TEST_CASE("a realm's own chain is asked to its end, and the default one not at all", "[authenticator]")
+{
+    Gate gate{realms()};
+    gate.login("alice", {.realm = "example.org"});
+    gate.answer(1, Verdict::unknown_user);
+    gate.advance(0s);
+    CHECK(gate.told("alice") == Verdict::unknown_user);
+    CHECK(gate.workers[0].asked.empty());
+}
+
+TEST_CASE("with -r it is still the realm that says whom to ask", "[authenticator]")
+{
+    Gate gate{realms()};
+    gate.login("alice", {.joins_realm = true, .realm = "example.org"});
+    CHECK(gate.workers[1].asked.back().user == "alice@example.org");
+}
+
+TEST_CASE("a realm for which there is nobody to ask is an outage, and the log says why", "[authenticator]")
+{
+    Gate gate{routes({{"default", {}, {{"example.org", {ChainLink{1}}}}, 0ms}})};
+    gate.login("alice", {.realm = "example.com"});
+    gate.advance(0s);
+    CHECK(gate.told("alice") == Verdict::unavailable);
+    CHECK(gate.log.lines ==
+          std::vector<std::string>{"4 auth unavailable: [user=alice] [service=smtp] [realm=example.com] "
+                                   "[mech=] [reason=no backend is configured for this realm]"});
+    CHECK(gate.authenticator.counts().verdicts.of(Verdict::unavailable) == 1);
+}
+
+TEST_CASE("a login is asked by the route of its listener and no other", "[authenticator]")
+{
+    Gate gate{two_routes(), no_jitter};
+    gate.login("alice", {.route = 0});
+    gate.login("bob", {.route = 1});
+    CHECK(gate.workers[0].asked.back().user == "alice");
+    CHECK(gate.workers[1].asked.back().user == "bob");
+    gate.answer(0, Verdict::unknown_user);
+    gate.answer(1, Verdict::accepted);
+    gate.advance(1s);
+    CHECK(gate.told("alice") == Verdict::unknown_user);
+    CHECK(gate.told("bob") == Verdict::accepted);
+}
+
+TEST_CASE("logins are counted by what became of them, and answers by who gave them", "[authenticator]")
+{
+    Gate gate{two_backends()};
+    gate.login("alice");
+    gate.answer(0, Verdict::unknown_user);
+    gate.answer(1, Verdict::accepted);
+    gate.login("bob");
+    gate.answer(0, Verdict::unavailable);
+    gate.answer(1, Verdict::rejected);
+    gate.advance(0s);
+    const LoginCounts& counts = gate.authenticator.counts();
+    CHECK(counts.verdicts.of(Verdict::accepted) == 1);
+    CHECK(counts.verdicts.of(Verdict::unavailable) == 1);
+    CHECK(counts.verdicts.of(Verdict::unknown_user) == 0);
+    CHECK(counts.verdicts.of(Verdict::rejected) == 0);
+    CHECK(counts.decisions.at(0).of(Verdict::unknown_user) == 1);
+    CHECK(counts.decisions.at(0).of(Verdict::unavailable) == 1);
+    CHECK(counts.decisions.at(1).of(Verdict::accepted) == 1);
+    CHECK(counts.decisions.at(1).of(Verdict::rejected) == 1);
+}
+
+TEST_CASE("an answer that comes too late, or cannot be asked for, is counted as an outage", "[authenticator]")
+{
+    Gate gate{one_backend()};
+    for (const char* user : {"a", "b", "c", "d"}) // one in work, two wait, one does not fit
+        gate.login(user);
+    CHECK(gate.authenticator.counts().decisions.at(0).of(Verdict::unavailable) == 1);
+    gate.advance(4s);
+    CHECK(gate.authenticator.counts().decisions.at(0).of(Verdict::unavailable) == 3);
+    gate.advance(4s);
+    CHECK(gate.authenticator.counts().decisions.at(0).of(Verdict::unavailable) == 4);
+    gate.answer(0, Verdict::accepted);
+    CHECK(gate.authenticator.counts().decisions.at(0).of(Verdict::accepted) == 0);
+    CHECK(gate.authenticator.counts().verdicts.of(Verdict::unavailable) == 4);
+}
+
 TEST_CASE("with -r the backend is asked about login@realm, and without a realm about the login",
           "[authenticator]")
 {
     Gate gate{one_backend()};
-    gate.login("alice", 8s, true);
+    gate.login("alice", {.joins_realm = true});
     CHECK(gate.workers[0].asked.back().user == "alice@example.org");
 }
 
