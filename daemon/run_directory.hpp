@@ -14,9 +14,9 @@ public:
     using std::runtime_error::runtime_error;
 };
 
-/// The directory that a daemon works in, with saslauthd's files: `mux` is the socket, `saslauthd.pid` holds
-/// the process id, and `saslauthd.pid.lock` keeps a second start out while there is no pid file yet, or
-/// none at all in the foreground.
+/// The directory that a daemon works in, with its files: NAME.pid holds the process id, and NAME.pid.lock
+/// keeps a second start out while there is no pid file yet, or none at all in the foreground. With the name
+/// `saslauthd` they are that program's.
 ///
 /// Only the holder of the locks touches what is in it, so a second start never harms the first. Both locks
 /// are record locks, which saslauthd takes too; ours belong to the open file and survive fork(). The files
@@ -25,7 +25,7 @@ class RunDirectory {
 public:
     /// Makes the directory (0755, one level) when it is missing, enters it and takes the locks.
     /// Throws AlreadyRunning, or std::system_error.
-    RunDirectory(const std::string& path, bool has_pid_file);
+    RunDirectory(const std::string& path, const std::string& name, bool has_pid_file);
     RunDirectory(const RunDirectory&) = delete;
     RunDirectory& operator=(const RunDirectory&) = delete;
     ~RunDirectory();
@@ -38,6 +38,8 @@ public:
 private:
     void take_pid_file();
 
+    std::string pid_name_;
+    std::string start_lock_name_;
     UniqueFd start_lock_;
     UniqueFd pid_file_;
 };

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "daemon/listening_socket.hpp"
 #include "daemon/run_directory.hpp"
 #include "tests/support/temporary_directory.hpp"
 
@@ -48,7 +47,7 @@ TEST_CASE("a run directory is made, entered, and left behind without the files",
 {
     Place place;
     {
-        RunDirectory run{place.path(), true};
+        RunDirectory run{place.path(), "saslauthd", true};
         CHECK(fs::current_path() == place.path());
         CHECK(place.has("saslauthd.pid.lock"));
         run.write_pid(4711);
@@ -64,7 +63,7 @@ TEST_CASE("a run directory is made, entered, and left behind without the files",
 TEST_CASE("in the foreground there is no pid file, and the start lock stays", "[run directory]")
 {
     Place place;
-    RunDirectory run{place.path(), false};
+    RunDirectory run{place.path(), "saslauthd", false};
     run.write_pid(4711);
     run.remove_start_lock();
     CHECK(place.has("saslauthd.pid.lock"));
@@ -78,15 +77,15 @@ TEST_CASE("a second start is refused and harms nothing, whichever way each was s
     const bool second_is_daemon = GENERATE(true, false);
     CAPTURE(first_is_daemon, first_is_ready, second_is_daemon);
     Place place;
-    RunDirectory first{place.path(), first_is_daemon};
+    RunDirectory first{place.path(), "saslauthd", first_is_daemon};
     first.write_pid(4711);
     if (first_is_ready)
         first.remove_start_lock();
     const bool had_start_lock = place.has("saslauthd.pid.lock");
-    CHECK_THROWS_AS((RunDirectory{place.path(), second_is_daemon}), AlreadyRunning);
+    CHECK_THROWS_AS((RunDirectory{place.path(), "saslauthd", second_is_daemon}), AlreadyRunning);
     CHECK(place.has("saslauthd.pid.lock") == had_start_lock);
     CHECK(place.content("saslauthd.pid") == (first_is_daemon ? "4711\n" : ""));
-    CHECK_THROWS_AS((RunDirectory{place.path(), second_is_daemon}), AlreadyRunning);
+    CHECK_THROWS_AS((RunDirectory{place.path(), "saslauthd", second_is_daemon}), AlreadyRunning);
 }
 
 TEST_CASE("what a dead daemon left behind keeps nobody out", "[run directory]")
@@ -95,7 +94,7 @@ TEST_CASE("what a dead daemon left behind keeps nobody out", "[run directory]")
     fs::create_directory(place.path());
     std::ofstream{place.path() + "/saslauthd.pid"} << "123456789\n";
     std::ofstream{place.path() + "/saslauthd.pid.lock"};
-    RunDirectory run{place.path(), true};
+    RunDirectory run{place.path(), "saslauthd", true};
     run.write_pid(42);
     CHECK(place.content("saslauthd.pid") == "42\n");
 }
@@ -103,30 +102,22 @@ TEST_CASE("what a dead daemon left behind keeps nobody out", "[run directory]")
 TEST_CASE("a run directory that cannot be made is an error that names it", "[run directory]")
 {
     Place place;
-    CHECK_THROWS_WITH((RunDirectory{place.path() + "/a/b", true}), Catch::Contains(place.path() + "/a/b"));
+    CHECK_THROWS_WITH((RunDirectory{place.path() + "/a/b", "saslauthd", true}),
+                      Catch::Contains(place.path() + "/a/b"));
 }
 
-TEST_CASE("a listening socket takes the place of a dead one, for everybody, and goes with its owner",
-          "[socket]")
+TEST_CASE("the files have the name of the daemon, and one daemon keeps out the other", "[run directory]")
 {
+    const bool first_is_daemon = GENERATE(true, false);
+    const bool first_is_ready = GENERATE(true, false);
+    const bool second_is_daemon = GENERATE(true, false);
+    CAPTURE(first_is_daemon, first_is_ready, second_is_daemon);
     Place place;
-    fs::create_directory(place.path());
-    const std::string path = place.path() + "/mux";
-    std::ofstream{path};
-    {
-        const ListeningSocket socket{path};
-        CHECK(fs::is_socket(path));
-        CHECK(place.mode("mux") == 0777);
-    }
-    CHECK_FALSE(place.has("mux"));
-}
-
-TEST_CASE("a path that is too long for a socket is refused, not cut", "[socket]")
-{
-    Place place;
-    const std::string path = place.path() + "/" + std::string(107 - place.path().size() - 1, 'x');
-    fs::create_directory(place.path());
-    REQUIRE(path.size() == 107);
-    CHECK_NOTHROW(ListeningSocket{path});
-    CHECK_THROWS_AS(ListeningSocket{path + "x"}, std::system_error);
+    RunDirectory first{place.path(), "posternd", first_is_daemon};
+    CHECK(place.has("posternd.pid.lock"));
+    if (first_is_ready)
+        first.remove_start_lock();
+    CHECK_THROWS_AS((RunDirectory{place.path(), "saslauthd", second_is_daemon}), AlreadyRunning);
+    CHECK_FALSE(place.has("saslauthd.pid"));
+    CHECK_FALSE(place.has("saslauthd.pid.lock"));
 }
