@@ -9,7 +9,9 @@
 #include "base/message_channel.hpp"
 #include "base/posix_error.hpp"
 #include "base/secret.hpp"
+#include "base/version.hpp"
 #include "daemon/authenticator.hpp"
+#include "daemon/control_listener.hpp"
 #include "daemon/sandbox.hpp"
 #include "daemon/saslauthd_session.hpp"
 #include "daemon/setup.hpp"
@@ -21,6 +23,7 @@
 #include <sodium.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -28,6 +31,7 @@
 #include <ctime>
 #include <iostream>
 #include <list>
+#include <map>
 #include <optional>
 #include <utility>
 
@@ -47,11 +51,29 @@ constexpr auto pause_when_full = 100ms;
 /// At the end, a peer gets this long to complete a request that it has begun.
 constexpr auto last_words = 500ms;
 
+/// Those that were replaced hold their channel for a moment longer.
+std::uint64_t workers_possible(const FrontSetup& setup)
+{
+    std::uint64_t workers = 0;
+    for (const PoolSetup& pool : setup.pools)
+        workers += std::uint64_t{pool.config.workers_max} + pool.config.workers;
+    return workers;
+}
+
+std::vector<std::string> names_of(const std::vector<PoolSetup>& pools)
+{
+    std::vector<std::string> names;
+    for (const PoolSetup& pool : pools)
+        names.push_back(pool.backend);
+    return names;
+}
+
 std::uint32_t sessions_possible(const FrontSetup& setup)
 {
     rlimit limit{};
     check(::getrlimit(RLIMIT_NOFILE, &limit), "getrlimit");
-    const std::uint64_t taken = descriptors_reserved + setup.workers * setup.backends.size() * 2;
+    const std::uint64_t taken = descriptors_reserved + setup.listeners.size() +
+                                ControlListener::sessions_max + workers_possible(setup);
     const std::uint64_t possible = limit.rlim_cur > taken + 16 ? limit.rlim_cur - taken : 16;
     return static_cast<std::uint32_t>(std::min<std::uint64_t>(setup.sessions_max, possible));
 }
@@ -65,11 +87,11 @@ std::size_t slot_bytes(const FrontSetup& setup)
     return bytes;
 }
 
-/// What the log is written to comes behind the listening sockets.
+/// What the log is written to comes behind the listening sockets and the control socket.
 DescriptorLog open_log(const FrontSetup& setup, std::vector<UniqueFd>& descriptors)
 {
     DescriptorLog log{setup.log_style};
-    std::size_t next = setup.listeners.size();
+    std::size_t next = setup.listeners.size() + 1;
     if (setup.uses_syslog)
         log.set_syslog(setup.has_syslog ? std::move(descriptors.at(next++)) : UniqueFd{});
     if (setup.has_stream)
@@ -77,7 +99,7 @@ DescriptorLog open_log(const FrontSetup& setup, std::vector<UniqueFd>& descripto
     return log;
 }
 
-class Front {
+class Front final : private ControlHost {
 public:
     Front(MessageSocket channel, FrontSetup setup, std::vector<UniqueFd> descriptors, DescriptorLog& log);
 
@@ -100,6 +122,7 @@ private:
     bool accept_one(Listener& listener);
     void end_session(SessionList::iterator session);
     [[nodiscard]] SessionList::iterator longest_idle();
+    void displace(SessionList::iterator idle);
     [[nodiscard]] bool cannot_accept(int error);
     void pause_listening();
     void resume_listening();
@@ -109,13 +132,25 @@ private:
     void take(const WorkerEnded& ended, UniqueFd);
     void take(const SyslogSocket&, UniqueFd descriptor);
     void take(const Ping&, UniqueFd);
-    void take(const Finish&, UniqueFd);
+    void take(const Open&, UniqueFd);
+    void take(const Finish& finish, UniqueFd);
+    void take(const ReloadEnded& ended, UniqueFd);
     void tell_supervisor(const FrontMessage& message);
     void lose_supervisor();
-    void finish();
+    void finish_serving(bool is_stop);
+    void close(Listener& listener);
+    void hurry_peers();
 
     void end_turn();
     void open_when_ready();
+    void serve_on_alone();
+
+    [[nodiscard]] StatusReport status() const override;
+    [[nodiscard]] std::vector<BackendStatus> status_of_backends() const;
+    [[nodiscard]] std::variant<ReloadId, std::string> reload(OnReloadEnd on_end) override;
+    void forget_reload(ReloadId reload) noexcept override { reloads_.erase(reload); }
+    void finish() override { is_asked_to_finish_ = true; }
+    void finish_unless_supervised();
 
     FrontSetup setup_;
     SystemClock clock_;
@@ -132,6 +167,12 @@ private:
     Authenticator authenticator_;
     SessionServices services_;
     SessionList sessions_; ///< in the order of their arrival
+    std::uint64_t sessions_displaced_ = 0;
+    std::chrono::system_clock::time_point since_ = std::chrono::system_clock::now();
+    std::map<ReloadId, OnReloadEnd> reloads_; ///< asked of the supervisor
+    ReloadId next_reload_ = 1;
+    ControlListener control_;
+    bool is_asked_to_finish_ = false;
     bool is_alone_ = false;
     bool is_listening_ = false;
     bool is_ready_ = false;
@@ -149,24 +190,24 @@ Front::Front(MessageSocket channel, FrontSetup setup, std::vector<UniqueFd> desc
     , loop_{clock_}
     , wake_up_{loop_, [] {}} // what is due is found at the end of the turn
     , resume_timer_{loop_, [this] { resume_listening(); }}
-    , workforce_{loop_,
-                 log_,
-                 secrets_,
-                 [this](const FrontMessage& message) { tell_supervisor(message); },
-                 {setup_.backends.size(), setup_.workers, setup_.queue_max}}
+    , workforce_{loop_, log_, secrets_, [this](const FrontMessage& message) { tell_supervisor(message); },
+                 setup_.pools}
     , authenticator_{clock_,
                      log_,
                      [](std::uint32_t bound) { return randombytes_uniform(bound); },
                      workforce_.pools(),
-                     {setup_.route, setup_.backends, setup_.delayed_max}}
+                     {setup_.routes, names_of(setup_.pools), setup_.delayed_max, setup_.success_level}}
     , services_{loop_,          log_,     secrets_,
                 authenticator_, scratch_, [this](SessionList::iterator session) { end_session(session); }}
+    , control_{loop_, log_, *this, std::move(descriptors.at(setup_.listeners.size()))}
 {
     supervisor_.emplace(loop_, std::move(channel), [this] { on_supervisor(); });
     log_.on_syslog_lost([this] { tell_supervisor(NeedSyslog{}); });
     for (std::size_t i = 0; i < setup_.listeners.size(); ++i)
         listeners_.emplace_back(setup_.listeners[i], std::move(descriptors.at(i)));
     loop_.at_turn_end([this] { end_turn(); });
+    if (!setup_.waits_to_open)
+        control_.open();
 }
 
 void Front::run()
@@ -177,10 +218,8 @@ void Front::run()
 /// What is due in all parts, once a turn; then sleep until the next thing is.
 void Front::end_turn()
 {
-    if (is_alone_ && supervisor_) {
-        supervisor_.reset();
-        finish();
-    }
+    if (is_alone_ && supervisor_)
+        serve_on_alone();
     workforce_.end_overdue();                                 // what ends there leaves at once,
     const TimePoint next_login = authenticator_.tick();       // and what is given up here costs a worker,
     const TimePoint next_worker = workforce_.start_missing(); // who is replaced
@@ -189,7 +228,9 @@ void Front::end_turn()
         log_.warning("not all memory with passwords could be locked: they may reach swap space");
     if (!is_finishing_)
         open_when_ready();
-    if (is_finishing_ && sessions_.empty())
+    if (is_asked_to_finish_)
+        finish_unless_supervised();
+    if (is_finishing_ && sessions_.empty() && reloads_.empty())
         loop_.stop();
 }
 
@@ -197,15 +238,107 @@ void Front::end_turn()
 /// started when all have.
 void Front::open_when_ready()
 {
-    if (!is_listening_ && workforce_.has_settled()) {
+    if (!is_listening_ && !setup_.waits_to_open && workforce_.has_settled()) {
         is_listening_ = true;
         listen();
     }
-    if (is_listening_ && !is_ready_ && workforce_.has_been_ready()) {
+    if (!is_ready_ && workforce_.has_been_ready()) {
         is_ready_ = true;
         tell_supervisor(FrontReady{});
     }
 }
+
+/// Its supervisor was killed. The sockets are still there, and so are the workers: nobody who logs in need
+/// notice, until another daemon takes over, or the last worker has ended.
+void Front::serve_on_alone()
+{
+    supervisor_.reset();
+    workforce_.on_supervisor_lost();
+    if (is_finishing_)
+        return;
+    if (setup_.waits_to_open) // another front serves, with a configuration that is known to work
+        return finish_serving(true);
+    log_.error("the supervisor is gone: this front serves on with the workers that it has");
+    for (const auto& [id, on_end] : std::exchange(reloads_, {}))
+        on_end("the supervisor is gone");
+}
+
+/// Asked by a daemon that takes over from a supervisor that is dead; which may be known only now.
+void Front::finish_unless_supervised()
+{
+    is_asked_to_finish_ = false;
+    on_supervisor();
+    if (is_alone_ || !supervisor_)
+        finish_serving(false);
+    else
+        log_.warning("the front was asked to finish, but has a supervisor: it serves on");
+}
+
+// --- the control socket ------------------------------------------------------------------------------------
+
+StatusReport Front::status() const
+{
+    StatusReport report;
+    report.version = version;
+    report.supervisor = supervisor_ && !is_alone_ ? setup_.supervisor : 0;
+    report.front = static_cast<std::uint32_t>(::getpid());
+    report.since = std::chrono::system_clock::to_time_t(since_);
+    report.is_finishing = is_finishing_;
+    report.logins = authenticator_.counts().verdicts;
+    report.sessions = sessions_.size();
+    report.sessions_max = sessions_max_;
+    report.sessions_displaced = sessions_displaced_;
+    report.delayed = authenticator_.delayed();
+    report.delayed_max = setup_.delayed_max;
+    report.left_early = authenticator_.counts().left_early;
+    report.log_lines_dropped = log_.dropped_in_all();
+    for (const ListenerConfig& listener : setup_.listeners)
+        report.listeners.push_back({listener.name, listener.socket, setup_.routes[listener.route].name});
+    report.backends = status_of_backends();
+    return report;
+}
+
+std::vector<BackendStatus> Front::status_of_backends() const
+{
+    std::vector<BackendStatus> all;
+    for (std::size_t i = 0; i < setup_.pools.size(); ++i) {
+        const WorkerPool& pool = workforce_.pools()[i];
+        BackendStatus backend;
+        backend.name = setup_.pools[i].backend;
+        backend.type = setup_.pools[i].type;
+        backend.workers_ready = pool.config().workers;
+        backend.workers_max = pool.config().workers_max;
+        backend.workers = workforce_.status_of(pool);
+        backend.waiting = pool.waiting();
+        backend.queue_max = pool.config().queue_max;
+        backend.declined = pool.counts().declined;
+        backend.outwaited = pool.counts().outwaited;
+        backend.workers_started = pool.counts().workers_started;
+        backend.workers_lost = pool.counts().workers_lost;
+        backend.decisions = authenticator_.counts().decisions[i];
+        all.push_back(std::move(backend));
+    }
+    return all;
+}
+
+std::variant<ControlHost::ReloadId, std::string> Front::reload(OnReloadEnd on_end)
+{
+    if (!supervisor_ || is_alone_)
+        return "the supervisor is gone: start the daemon again, and it takes over";
+    const ReloadId id = next_reload_++;
+    reloads_.emplace(id, std::move(on_end));
+    tell_supervisor(Reload{id});
+    return id;
+}
+
+void Front::take(const ReloadEnded& ended, UniqueFd)
+{
+    auto reload = reloads_.extract(ended.request);
+    if (!reload.empty())
+        reload.mapped()(ended.problem);
+}
+
+// -----------------------------------------------------------------------------------------------------------
 
 void Front::listen()
 {
@@ -233,7 +366,7 @@ bool Front::accept_one(Listener& listener)
     if (!socket.is_open())
         return cannot_accept(errno);
     if (is_full)
-        sessions_.erase(idle);
+        displace(idle);
     sessions_.emplace_back(services_, listener.config, std::move(socket));
     sessions_.back().begin(std::prev(sessions_.end()));
     return true;
@@ -252,6 +385,12 @@ SessionList::iterator Front::longest_idle()
     return std::ranges::find_if(sessions_, &SaslauthdSession::is_idle);
 }
 
+void Front::displace(SessionList::iterator idle)
+{
+    ++sessions_displaced_;
+    sessions_.erase(idle);
+}
+
 /// Whether to try again at once.
 bool Front::cannot_accept(int error)
 {
@@ -262,7 +401,7 @@ bool Front::cannot_accept(int error)
         pause_listening();
         return false;
     }
-    sessions_.erase(idle); // descriptors have run out before the bound on sessions was reached
+    displace(idle); // descriptors have run out before the bound on sessions was reached
     return true;
 }
 
@@ -300,7 +439,7 @@ void Front::on_supervisor()
 
 void Front::take(const WorkerStarted& started, UniqueFd descriptor)
 {
-    workforce_.on_started(started.worker, MessageSocket{std::move(descriptor)});
+    workforce_.on_started(started, MessageSocket{std::move(descriptor)});
 }
 
 void Front::take(const WorkerEnded& ended, UniqueFd)
@@ -318,15 +457,21 @@ void Front::take(const Ping&, UniqueFd)
     tell_supervisor(Pong{});
 }
 
-void Front::take(const Finish&, UniqueFd)
+void Front::take(const Open&, UniqueFd)
 {
-    finish();
+    setup_.waits_to_open = false;
+    control_.open();
 }
 
-/// A supervisor that does not read is gone, or hopeless: the front would be of no use without one.
+void Front::take(const Finish& finish, UniqueFd)
+{
+    finish_serving(finish.is_stop);
+}
+
+/// A supervisor that does not read is gone, or hopeless.
 void Front::tell_supervisor(const FrontMessage& message)
 {
-    std::array<char, supervisor_message_bytes_max> buffer{};
+    std::array<char, front_message_bytes_max> buffer{};
     if (supervisor_ && !supervisor_->send(write_front_message(buffer, message)))
         lose_supervisor();
 }
@@ -337,16 +482,29 @@ void Front::lose_supervisor()
 }
 
 /// Everybody who has connected is still served; nobody new is.
-void Front::finish()
+void Front::finish_serving(bool is_stop)
 {
-    if (std::exchange(is_finishing_, true))
-        return;
-    for (Listener& listener : listeners_) {
-        for (int i = 0; i < SOMAXCONN && accept_one(listener); ++i) {
-        }
-        listener.watch.reset();
-        listener.socket.reset();
+    if (!std::exchange(is_finishing_, true)) {
+        for (Listener& listener : listeners_)
+            close(listener);
+        control_.close();
+        tell_supervisor(Finishing{});
     }
+    if (is_stop)
+        hurry_peers();
+}
+
+/// A front that never opened leaves its peers to the one that did.
+void Front::close(Listener& listener)
+{
+    for (int i = 0; !setup_.waits_to_open && i < SOMAXCONN && accept_one(listener); ++i) {
+    }
+    listener.watch.reset();
+    listener.socket.reset();
+}
+
+void Front::hurry_peers()
+{
     for (SaslauthdSession& session : sessions_)
         if (session.is_idle())
             session.hurry(clock_.now() + last_words);

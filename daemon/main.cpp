@@ -2,6 +2,7 @@
 #include "base/message_socket.hpp"
 #include "daemon/channel.hpp"
 #include "daemon/command_line.hpp"
+#include "daemon/config_file.hpp"
 #include "daemon/front.hpp"
 #include "daemon/run_directory.hpp"
 #include "daemon/supervisor.hpp"
@@ -41,12 +42,12 @@ int run(const std::vector<std::string>& arguments)
         MessageSocket channel{UniqueFd{channel_fd}};
         std::exit(run_worker(channel)); // with the channel open: when it closes, the process has ended
     }
-    CommandLine command_line = parse_command_line(arguments);
+    const CommandLine command_line = parse_command_line(arguments);
     if (const auto* text = std::get_if<CommandLineText>(&command_line)) {
         std::cerr << text->text;
         return EXIT_SUCCESS;
     }
-    return run_supervisor(std::get<Config>(std::move(command_line)));
+    return run_supervisor([&arguments] { return std::get<Config>(parse_command_line(arguments)); });
 }
 
 /// saslauthd's: start scripts know the difference.
@@ -62,6 +63,10 @@ try {
     const std::string begin = "saslauthd[" + std::to_string(::getpid()) + "] :";
     std::cerr << begin << "Cannot start saslauthd\n" << begin << error.what() << '\n';
     return exit_already_running;
+
+} catch (const ConfigFileError& error) {
+    std::cerr << error.what() << '\n'; // each line begins with its place in the file
+    return EXIT_FAILURE;
 
 } catch (const std::exception& error) {
 

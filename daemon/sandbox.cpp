@@ -12,6 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 
@@ -70,12 +71,32 @@ void drop_capabilities()
     ::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 }
 
-/// After the change of account, which leaves nothing behind for an account other than root.
-void clear_capabilities()
+/// 0, or -1 and errno.
+int set_capabilities(std::uint32_t capabilities)
 {
     __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
-    const std::array<__user_cap_data_struct, 2> none{};
-    check(::syscall(SYS_capset, &header, none.data()), "capset");
+    const std::array<__user_cap_data_struct, 2> sets{{{capabilities, capabilities, 0}, {}}};
+    return static_cast<int>(::syscall(SYS_capset, &header, sets.data()));
+}
+
+void clear_capabilities()
+{
+    check(set_capabilities(0), "capset");
+}
+
+/// Of a file that is not there, nobody can say that it could not be read.
+bool may_not_read(const std::string& file)
+{
+    return ::access(file.c_str(), R_OK) != 0 && errno == EACCES;
+}
+
+/// Whether the right to read any file was kept. In a container there may be none to keep.
+bool keep_right_to_read(std::span<const std::string> files)
+{
+    if (std::ranges::any_of(files, may_not_read) && set_capabilities(1U << CAP_DAC_READ_SEARCH) == 0)
+        return true;
+    clear_capabilities();
+    return false;
 }
 
 void forbid_new_privileges()
@@ -116,8 +137,9 @@ void enter_front_sandbox(const Account& account, bool drops_privileges)
     close_memory();
 }
 
-void enter_worker_sandbox(const Account& account, bool drops_privileges)
+bool enter_worker_sandbox(const Account& account, bool drops_privileges, std::span<const std::string> files)
 {
+    bool reads_any_file = false;
     ignore_signals();
     check(::prctl(PR_SET_NAME, "postern-worker", 0, 0, 0), "process name");
     rlimit descriptors{};
@@ -126,14 +148,18 @@ void enter_worker_sandbox(const Account& account, bool drops_privileges)
     set_limit(RLIMIT_NOFILE, allowed, allowed);
     raise_locked_memory_limit();
     if (drops_privileges) {
-        if (account.uid != 0)
+        const bool becomes_other = account.uid != 0;
+        if (becomes_other) {
             drop_capabilities();
+            check(::prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0), "keep capabilities");
+        }
         become(account);
-        if (account.uid != 0)
-            clear_capabilities();
+        if (becomes_other)
+            reads_any_file = keep_right_to_read(files);
         forbid_new_privileges();
     }
     close_memory();
+    return reads_any_file;
 }
 
 void let_go_of_stderr()

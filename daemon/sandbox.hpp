@@ -3,6 +3,9 @@
 
 #include "daemon/setup.hpp"
 
+#include <span>
+#include <string>
+
 namespace postern {
 
 /// What each role does to itself before it reads a byte or loads a library: first lines of run_front() and
@@ -19,7 +22,11 @@ void enter_front_sandbox(const Account& account, bool drops_privileges);
 
 /// A worker: the account that its backend type needs, no capabilities unless that is root, no new privileges,
 /// no core file. It may read files and open connections: that is what backends do.
-void enter_worker_sandbox(const Account& account, bool drops_privileges);
+///
+/// One capability is kept, CAP_DAC_READ_SEARCH, when one of the `files` that its backend is to read is closed
+/// to that account: a set-up of saslauthd's, which read it as root, goes on working. True when it was.
+[[nodiscard]] bool enter_worker_sandbox(const Account& account, bool drops_privileges,
+                                        std::span<const std::string> files);
 
 /// Standard error goes where standard input comes from: /dev/null. For roles in the background.
 void let_go_of_stderr();

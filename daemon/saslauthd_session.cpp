@@ -37,6 +37,7 @@ SaslauthdSession::SaslauthdSession(const SessionServices& services, const Listen
     , listener_{listener}
     , socket_{std::move(socket)}
     , deadline_{services.loop.clock().now() + listener.deadline}
+    , waits_until_{deadline_}
     , timer_{services.loop, [this] { on_deadline(); }}
 {
 }
@@ -49,8 +50,8 @@ void SaslauthdSession::begin(SessionList::iterator self)
 
 void SaslauthdSession::hurry(TimePoint when)
 {
-    deadline_ = std::min(deadline_, when);
-    timer_.schedule(deadline_);
+    waits_until_ = std::min(waits_until_, when);
+    timer_.schedule(waits_until_);
 }
 
 void SaslauthdSession::serve()
@@ -111,7 +112,7 @@ void SaslauthdSession::use(const saslauthd::Fields& fields)
                     std::string{fields.client_address}};
     received_.clear();
     services_.authenticator.authenticate(
-        std::move(request), deadline_, listener_.joins_realm,
+        std::move(request), {deadline_, listener_.joins_realm, listener_.route},
         [this](Verdict verdict) { finish(saslauthd::reply(verdict, listener_.when_unavailable), drains_); });
 }
 
@@ -142,13 +143,13 @@ void SaslauthdSession::wait_for_peer()
     if (watch_)
         return;
     watch_.emplace(services_.loop, socket_.fd(), EPOLLIN, [this](std::uint32_t) { serve(); });
-    timer_.schedule(deadline_);
+    timer_.schedule(waits_until_);
 }
 
 /// A reply has at most 27 bytes and the socket's buffer is empty: it is sent whole, or the peer is gone.
 void SaslauthdSession::finish(std::string_view reply_bytes, bool drains)
 try {
-    if (!socket_.send(reply_bytes) || !drains || services_.loop.clock().now() >= deadline_)
+    if (!socket_.send(reply_bytes) || !drains || services_.loop.clock().now() >= waits_until_)
         return end();
     socket_.end_sending();
     state_ = State::draining;

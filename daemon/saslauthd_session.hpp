@@ -42,7 +42,7 @@ public:
     /// Whether it waits for its peer, and may be ended to make room for others.
     [[nodiscard]] bool is_idle() const noexcept { return state_ != State::authenticating; }
 
-    /// Ends it if the peer does not make progress until `when`.
+    /// Ends it if its request is not complete by `when`. One that is complete has its full time.
     void hurry(TimePoint when);
 
 private:
@@ -65,7 +65,8 @@ private:
     const ListenerConfig& listener_;
     PeerSocket socket_;
     SessionList::iterator self_;
-    TimePoint deadline_;
+    TimePoint deadline_;    ///< for the whole of it
+    TimePoint waits_until_; ///< for its peer
     State state_ = State::reading;
     bool drains_ = false;          ///< the peer sent more than was taken: closing now could cost it the reply
     Secret received_;              ///< an incomplete request

@@ -8,6 +8,13 @@
 #include "base/byte_writer.hpp"
 #include "base/posix_error.hpp"
 
+#include <sodium.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <memory>
 #include <stdexcept>
 #include <type_traits>
 
@@ -15,7 +22,7 @@ namespace postern {
 
 namespace {
 
-constexpr std::size_t setup_bytes_max = 64 * 1024;
+constexpr std::size_t setup_bytes_max = 4 * 1024 * 1024;
 
 class SetupWriter {
 public:
@@ -122,8 +129,8 @@ void transfer(Archive& archive, LogStyle& style)
 template <typename Archive>
 void transfer(Archive& archive, ListenerConfig& listener)
 {
-    transfer_all(archive, listener.socket, listener.deadline, listener.field_bytes_max,
-                 listener.when_unavailable, listener.joins_realm);
+    transfer_all(archive, listener.name, listener.socket, listener.deadline, listener.field_bytes_max,
+                 listener.when_unavailable, listener.joins_realm, listener.route);
 }
 
 template <typename Archive>
@@ -135,48 +142,112 @@ void transfer(Archive& archive, ChainLink& link)
 }
 
 template <typename Archive>
+void transfer(Archive& archive, std::pair<std::string, Chain>& realm)
+{
+    transfer_all(archive, realm.first, realm.second);
+}
+
+template <typename Archive>
 void transfer(Archive& archive, RouteConfig& route)
 {
-    transfer_all(archive, route.chain, route.failure_delay);
+    std::vector<std::pair<std::string, Chain>> realms{route.realms.begin(), route.realms.end()};
+    transfer_all(archive, route.name, route.chain, realms, route.failure_delay);
+    route.realms = {realms.begin(), realms.end()};
+}
+
+template <typename Archive>
+void transfer(Archive& archive, PoolSetup& pool)
+{
+    PoolConfig& config = pool.config;
+    transfer_all(archive, pool.backend, pool.type, config.workers, config.workers_max,
+                 config.worker_requests_max, config.worker_idle, config.queue_max);
 }
 
 template <typename Archive>
 void transfer(Archive& archive, FrontSetup& setup)
 {
-    transfer_all(archive, setup.account, setup.drops_privileges, setup.log_style, setup.has_syslog,
-                 setup.uses_syslog, setup.has_stream, setup.lets_go_of_stderr, setup.workers, setup.queue_max,
-                 setup.delayed_max, setup.sessions_max, setup.listeners, setup.backends, setup.route);
+    transfer_all(archive, setup.account, setup.drops_privileges, setup.supervisor, setup.waits_to_open,
+                 setup.log_style, setup.success_level, setup.has_syslog, setup.uses_syslog, setup.has_stream,
+                 setup.lets_go_of_stderr, setup.delayed_max, setup.sessions_max, setup.listeners, setup.pools,
+                 setup.routes);
 }
 
 template <typename Archive>
 void transfer(Archive& archive, WorkerSetup& setup)
 {
-    transfer_all(archive, setup.account, setup.drops_privileges, setup.lets_go_of_stderr, setup.backend,
-                 setup.type, setup.options, setup.field_bytes_max);
+    transfer_all(archive, setup.account, setup.drops_privileges, setup.lets_go_of_stderr, setup.is_verbose,
+                 setup.backend, setup.type, setup.options, setup.files, setup.field_bytes_max);
+}
+
+/// A set-up may be longer than a message can be, so it comes as a file in memory.
+UniqueFd as_file(std::string_view bytes)
+{
+    UniqueFd file{check(::memfd_create("set-up", MFD_CLOEXEC), "memfd_create")};
+    while (!bytes.empty())
+        bytes.remove_prefix(
+            static_cast<std::size_t>(check(::write(file.get(), bytes.data(), bytes.size()), "set-up")));
+    return file;
+}
+
+/// Memory for a set-up, some of which may be secret: wiped at its end. Pages that are not used cost nothing.
+class SetupMemory {
+public:
+    explicit SetupMemory(std::size_t size) : bytes_{std::make_unique_for_overwrite<char[]>(size)}, size_{size}
+    {
+    }
+    SetupMemory(const SetupMemory&) = delete;
+    SetupMemory& operator=(const SetupMemory&) = delete;
+    ~SetupMemory() { sodium_memzero(bytes_.get(), used_); }
+
+    [[nodiscard]] std::span<char> all() noexcept { return {bytes_.get(), size_}; }
+    void use(std::size_t bytes) noexcept { used_ = bytes; }
+
+private:
+    std::unique_ptr<char[]> bytes_;
+    std::size_t size_;
+    std::size_t used_ = 0;
+};
+
+std::size_t size_of(int file)
+{
+    struct stat status {};
+
+    check(::fstat(file, &status), "set-up");
+    return static_cast<std::size_t>(status.st_size);
 }
 
 template <typename Setup>
 void send(MessageSocket& channel, Setup setup, std::span<const int> descriptors)
 {
-    std::vector<char> memory(setup_bytes_max);
-    SetupWriter writer{memory};
+    SetupMemory memory{setup_bytes_max};
+    SetupWriter writer{memory.all()};
     transfer(writer, setup);
-    if (!channel.send(writer.written(), descriptors))
+    memory.use(writer.written().size());
+    const UniqueFd file = as_file(writer.written());
+    std::vector<int> all{file.get()};
+    all.insert(all.end(), descriptors.begin(), descriptors.end());
+    if (!channel.send("set-up", all))
         throw_errno("a process could not be told its set-up");
 }
 
 template <typename Setup>
 std::pair<Setup, std::vector<UniqueFd>> receive(MessageSocket& channel)
 {
-    std::vector<char> memory(setup_bytes_max);
-    MessageSocket::Incoming incoming = channel.receive_with_descriptors(memory);
-    if (incoming.state != MessageSocket::Received::message)
+    std::array<char, 16> message{};
+    MessageSocket::Incoming incoming = channel.receive_with_descriptors(message);
+    if (incoming.state != MessageSocket::Received::message || incoming.descriptors.empty())
         throw std::runtime_error{"no set-up came from the supervisor"};
+    const int file = incoming.descriptors.front().get();
+    SetupMemory memory{size_of(file)};
+    const auto size =
+        static_cast<std::size_t>(check(::pread(file, memory.all().data(), memory.all().size(), 0), "set-up"));
+    memory.use(size);
     Setup setup;
-    SetupReader reader{incoming.bytes};
+    SetupReader reader{std::string_view{memory.all().data(), size}};
     transfer(reader, setup);
     if (!reader.at_end())
         throw std::runtime_error{"a set-up message is longer than it should be"};
+    incoming.descriptors.erase(incoming.descriptors.begin());
     return {std::move(setup), std::move(incoming.descriptors)};
 }
 

@@ -13,24 +13,32 @@
 
 namespace postern {
 
+/// What a front knows of a backend: enough for its workers.
+struct PoolSetup {
+    std::string backend; ///< its name
+    std::string type;    ///< for the status
+    PoolConfig config;
+};
+
 /// What a front is told when it starts: its part of the configuration and nothing else. It comes as the
 /// first message on its channel, with the listening sockets in the order of `listeners` and, behind them,
-/// what the log is written to.
+/// the control socket and what the log is written to.
 struct FrontSetup {
     Account account;
     bool drops_privileges = false; ///< false when the daemon was not started as root
+    std::uint32_t supervisor = 0;  ///< its process id
+    bool waits_to_open = false;    ///< another front serves the sockets still
     LogStyle log_style;
+    LogLevel success_level = LogLevel::debug; ///< of the line about an accepted login
     bool has_syslog = false; ///< the next descriptor is a socket connected to the syslog daemon
     bool uses_syslog = false;
     bool has_stream = false;        ///< the last descriptor is the error stream
     bool lets_go_of_stderr = false; ///< once it can work: until then the caller sees what goes wrong
-    std::uint32_t workers = 0;
-    std::uint32_t queue_max = 0;
     std::uint32_t delayed_max = 0;
     std::uint32_t sessions_max = 0;
     std::vector<ListenerConfig> listeners;
-    std::vector<std::string> backends; ///< names
-    RouteConfig route;
+    std::vector<PoolSetup> pools;
+    std::vector<RouteConfig> routes;
 };
 
 /// What a worker is told when it starts. The plug-in comes with it as a descriptor.
@@ -38,9 +46,11 @@ struct WorkerSetup {
     Account account;
     bool drops_privileges = false;
     bool lets_go_of_stderr = false;
+    bool is_verbose = false; ///< debug lines are wanted
     std::string backend;
     std::string type;
     BackendOptions options;
+    std::vector<std::string> files; ///< that the options name: it must be able to read them
     std::uint32_t field_bytes_max = 0;
 };
 

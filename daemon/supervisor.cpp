@@ -4,33 +4,43 @@
 // its children and for messages of a few bytes from the front. It holds the listening sockets, and so a front
 // that dies loses nobody: connections wait in the backlog for the next one.
 //
-// The front asks for workers and says which to kill, because it alone knows the deadlines. A worker's channel
-// is made here; its first message is the worker's set-up, and then the front gets the other end.
+// A reload is a start beside what runs: a new generation gets its own front and workers, and only when they
+// have shown that they can work does it take over the sockets; the old one finishes what it has begun. What
+// fails on the way leaves the old one as it was.
+//
+// A supervisor that was killed leaves its front behind, which serves on. The next start finds it by its
+// control socket, makes sockets beside those that are served, lets them take their place once it can serve
+// them, and then asks the old front to finish. Nobody who connects meanwhile finds no socket.
 #include "daemon/supervisor.hpp"
 
 #include "base/event_loop.hpp"
 #include "base/log.hpp"
-#include "base/message_channel.hpp"
-#include "base/peer_socket.hpp"
-#include "daemon/accounts.hpp"
+#include "base/posix_error.hpp"
 #include "daemon/background.hpp"
 #include "daemon/child_process.hpp"
+#include "daemon/generation.hpp"
 #include "daemon/listening_socket.hpp"
+#include "daemon/plugin_files.hpp"
 #include "daemon/run_directory.hpp"
-#include "daemon/setup.hpp"
-#include "daemon/system_call_filter.hpp"
-#include "daemon/worker_processes.hpp"
-#include "protocol/supervisor_messages.hpp"
+#include "protocol/control_messages.hpp"
 
 #include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cstdlib>
+#include <cstring>
+#include <list>
+#include <map>
 #include <optional>
 #include <utility>
+#include <vector>
 
 namespace postern {
 
@@ -38,18 +48,11 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto start_max = 30s;            ///< until the first front serves, or the start has failed
-constexpr auto pause_after_early_end = 1s; ///< between two fronts when one lives shorter than this
-constexpr auto ping_interval = 1s;
-constexpr int pings_unanswered_max = 5;
-constexpr int messages_a_turn = 64;     ///< from the front, before signals get their turn
-constexpr int last_messages_max = 1024; ///< of a front that is gone
-constexpr auto grace = 1s;              ///< for what should end by itself
-
-LogStyle log_style(const Config& config)
-{
-    return {config.ident, std::string(16, ' ') + ": ", config.is_verbose};
-}
+constexpr auto start_max = 30s; ///< until a generation is ready, or its start has failed
+constexpr auto grace = 1s;      ///< for what should end by itself
+/// With more that still finish, a reload waits until one has.
+constexpr std::size_t generations_max = 6;
+constexpr std::ptrdiff_t askers_max = 32; ///< for one reload, of one front
 
 DescriptorLog open_log(const Config& config)
 {
@@ -63,109 +66,165 @@ DescriptorLog open_log(const Config& config)
     return log;
 }
 
-std::chrono::milliseconds longest_deadline(const Config& config)
+SocketRights rights_of(const ListenerConfig& listener)
 {
-    return std::ranges::max_element(config.listeners, {}, &ListenerConfig::deadline)->deadline;
+    return {listener.owner, listener.group, listener.mode};
 }
 
-class Supervisor {
+std::string directory_of(const std::string& path)
+{
+    return path.substr(0, std::max<std::size_t>(path.rfind('/'), 1));
+}
+
+/// One level: what is in a directory of /run does not outlive the host's.
+void make_directory_of(const std::string& path)
+{
+    const std::string directory = directory_of(path);
+    const mode_t before = ::umask(022);
+    const int made = ::mkdir(directory.c_str(), 0755);
+    ::umask(before);
+    if (made < 0 && errno != EEXIST)
+        throw_errno("directory " + directory);
+}
+
+bool is_open_to_all(const ListenerConfig& listener)
+{
+    struct stat directory {};
+
+    return (listener.mode & S_IWOTH) != 0 && ::stat(directory_of(listener.socket).c_str(), &directory) == 0 &&
+           (directory.st_mode & S_IXOTH) != 0;
+}
+
+std::string control_path(const Config& config)
+{
+    return config.run_directory + "/control";
+}
+
+/// To the front of a supervisor that is no more; not open when there is none. Whoever has one serves our
+/// sockets, since nobody else could have got past the locks.
+UniqueFd connect_to_orphan(const std::string& path)
+{
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    if (path.size() >= sizeof address.sun_path)
+        return {};
+    std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+    UniqueFd socket{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
+    if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+        socket.reset();
+    return socket;
+}
+
+/// A configuration may hold the password of a backend.
+void close_own_memory()
+{
+    const rlimit no_core{0, 0};
+    ::setrlimit(RLIMIT_CORE, &no_core);
+    if (::geteuid() == 0) // who is not root could not reopen its own error stream any more
+        ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
+class Supervisor final : private GenerationOwner {
 public:
-    explicit Supervisor(Config config);
+    Supervisor(const ReadConfig& read_config, Config config);
 
     int run();
 
 private:
-    struct Front {
-        Front(ChildProcess&& child, TimePoint now) : process{std::move(child)}, started{now} {}
-        ChildProcess process;
-        TimePoint started;
-        std::optional<MessageChannel> channel{}; ///< none: it has been closed, and the process is to end
+    /// Somebody who waits to hear how a reload went.
+    struct Asker {
+        Generation* generation;
+        std::uint32_t request;
     };
 
-    void start_front();
-    void send_front_setup(MessageSocket& channel);
+    void on_ready(Generation& generation) override;
+    void on_start_failed(Generation& generation, const std::string& problem) override;
+    void on_finishing(Generation& generation) override;
+    void on_reload_wanted(Generation& generation, std::uint32_t request) override;
 
-    /// Roles may write to the terminal in the foreground, and while the caller waits for the start.
-    [[nodiscard]] bool shows_stderr() const { return config_.stays_in_foreground || !is_ready_; }
+    [[nodiscard]] ListeningSocket::Placement placement() const;
+    void open_sockets(const Config& config);
+    void close_sockets_not_in(const Config& config);
+    [[nodiscard]] Generation::Sockets sockets_for(const Config& config) const;
+    Generation& add_generation(Config config, bool waits_to_open);
 
-    void on_front();
-    void close_front();
-    void ping_front();
-    void take(const FrontReady&) { become_ready(); }
-    void take(const StartWorker& order);
-    void take(const KillWorker& order) { workers_.kill(order.worker); }
-    void take(const ReleaseWorker& order) { workers_.release(order.worker); }
-    void take(const NeedSyslog&) { connect_front_to_syslog(); }
-    void take(const Pong&) { pings_unanswered_ = 0; }
-    void take(const RefusedCall& call);
-    void tell_front(const SupervisorMessage& message, int descriptor = -1);
     void become_ready();
+    void take_places();
+    void take_place(ListeningSocket& socket);
+
+    void reload();
+    void refuse_change_of(const Config& config) const;
+    void switch_over();
+    void give_rights();
+    void abandon_reload(const std::string& problem);
+    void end_reload(const std::string& problem);
 
     void on_signals();
     void reap();
-    void on_front_ended(int status);
-    void hear_last_words();
-    void on_worker_ended(const WorkerProcesses::Ended& ended);
-    void connect_front_to_syslog();
-
+    void end_turn();
+    void on_end_timer();
     void finish(Duration patience);
     void kill_all();
     void fail_start(const std::string& problem);
+    void log_problem(std::string_view what, std::string_view problem);
 
-    Config config_;
+    const ReadConfig& read_config_;
+    std::string run_directory_path_;
+    LogTarget log_target_;
     DescriptorLog log_;
     UniqueFd program_;
-    Accounts accounts_;
     SystemClock clock_;
     EventLoop loop_;
-    WorkerProcesses workers_;
+    PluginFiles plugins_;
     RunDirectory run_directory_;
     Background background_;
-    std::vector<ListeningSocket> listeners_;
+    bool has_orphan_; ///< a front that another supervisor has left behind serves the sockets
+    std::map<std::string, ListeningSocket> listeners_; ///< by path
+    std::optional<ListeningSocket> control_;
     UniqueFd signals_;
     FdWatch signals_watch_;
-    Timer front_timer_;      ///< starts the next front after a pause
-    Timer front_kill_timer_; ///< ends one that is of no use any more
-    Timer ping_timer_;       ///< asks the front whether it still turns
-    Timer syslog_timer_;     ///< looks for a syslog daemon again
-    Timer end_timer_;        ///< ends a start, or a stop, that takes too long
-    std::optional<Front> front_;
-    int pings_unanswered_ = 0;
+    Timer end_timer_;    ///< ends a start, or a stop, that takes too long
+    Timer reload_timer_; ///< the same for a reload
+    std::list<Generation> generations_;
+    Generation* current_ = nullptr;  ///< serves
+    Generation* next_ = nullptr;     ///< is being started by a reload
+    Generation* outgoing_ = nullptr; ///< has been told to finish by a reload, and has not said that it does
+    std::vector<Asker> askers_;      ///< of the reload that runs
+    std::vector<Asker> askers_next_; ///< of the one after it: they may have changed a file since
+    bool is_reload_wanted_ = false;
     bool is_ready_ = false;
     bool is_finishing_ = false;
     int exit_status_ = EXIT_SUCCESS;
 };
 
-Supervisor::Supervisor(Config config)
-    : config_{std::move(config)}
-    , log_{open_log(config_)}
+Supervisor::Supervisor(const ReadConfig& read_config, Config config)
+    : read_config_{read_config}
+    , run_directory_path_{config.run_directory}
+    , log_target_{config.log}
+    , log_{open_log(config)}
     , program_{open_own_program()}
-    , accounts_{config_.user, log_}
     , loop_{clock_}
-    , workers_{loop_, log_, config_, accounts_}
-    , run_directory_{config_.run_directory, !config_.stays_in_foreground}
-    , background_{config_.stays_in_foreground}
+    , run_directory_{config.run_directory, config.is_drop_in ? "saslauthd" : "posternd",
+                     !config.stays_in_foreground}
+    , background_{config.stays_in_foreground}
+    , has_orphan_{connect_to_orphan(control_path(config)).is_open()}
     , signals_{open_signal_fd({SIGTERM, SIGINT, SIGHUP, SIGCHLD})}
     , signals_watch_{loop_, signals_.get(), EPOLLIN, [this](std::uint32_t) { on_signals(); }}
-    , front_timer_{loop_, [this] { start_front(); }}
-    , front_kill_timer_{loop_, [this] { kill_process(front_->process); }}
-    , ping_timer_{loop_, [this] { ping_front(); }}
-    , syslog_timer_{loop_, [this] { connect_front_to_syslog(); }}
-    , end_timer_{loop_,
-                 [this] { is_finishing_ ? kill_all() : fail_start("the backends did not become ready"); }}
+    , end_timer_{loop_, [this] { on_end_timer(); }}
+    , reload_timer_{loop_, [this] { abandon_reload("the backends did not become ready"); }}
 {
     log_.on_syslog_lost([this] { log_.set_syslog(connect_syslog()); });
-    for (const ListenerConfig& listener : config_.listeners)
-        listeners_.emplace_back(listener.socket);
+    loop_.at_turn_end([this] { end_turn(); });
+    control_.emplace(control_path(config), SocketRights{{}, {}, 0600}, placement());
+    open_sockets(config);
+    current_ = &add_generation(std::move(config), has_orphan_);
 }
 
 int Supervisor::run()
 try {
     log_.info("master pid is: " + std::to_string(::getpid()));
-    for (const std::string& note : config_.notes)
-        log_.warning(note);
     end_timer_.schedule(clock_.now() + start_max);
-    start_front();
+    current_->start();
     loop_.run();
     log_.info("master exited: " + std::to_string(::getpid()));
     return exit_status_;
@@ -174,215 +233,108 @@ try {
     throw;
 }
 
-void Supervisor::start_front()
-try {
+// --- sockets -----------------------------------------------------------------------------------------------
+
+ListeningSocket::Placement Supervisor::placement() const
+{
+    if (has_orphan_)
+        return ListeningSocket::Placement::beside_ours;
+    return is_ready_ ? ListeningSocket::Placement::beside : ListeningSocket::Placement::at_path;
+}
+
+void Supervisor::open_sockets(const Config& config)
+{
+    for (const ListenerConfig& listener : config.listeners) {
+        if (listeners_.contains(listener.socket))
+            continue;
+        make_directory_of(listener.socket);
+        listeners_.try_emplace(listener.socket, listener.socket, rights_of(listener), placement());
+        if (is_open_to_all(listener))
+            log_.warning("every user of this host can try passwords at " + listener.socket +
+                         ": neither its mode nor that of its directory keeps others out");
+    }
+}
+
+void Supervisor::close_sockets_not_in(const Config& config)
+{
+    std::erase_if(listeners_, [&config](const auto& entry) {
+        return std::ranges::find(config.listeners, entry.first, &ListenerConfig::socket) ==
+               config.listeners.end();
+    });
+}
+
+Generation::Sockets Supervisor::sockets_for(const Config& config) const
+{
+    Generation::Sockets sockets{{}, &*control_};
+    for (const ListenerConfig& listener : config.listeners)
+        sockets.listeners.push_back(&listeners_.at(listener.socket));
+    return sockets;
+}
+
+Generation& Supervisor::add_generation(Config config, bool waits_to_open)
+{
+    GenerationOwner& owner = *this;
+    Generation::Sockets sockets = sockets_for(config);
+    return generations_.emplace_back(Generation::Services{loop_, log_, program_.get(), plugins_}, owner,
+                                     std::move(config), std::move(sockets), waits_to_open);
+}
+
+// --- start -------------------------------------------------------------------------------------------------
+
+void Supervisor::on_ready(Generation& generation)
+{
     if (is_finishing_)
         return;
-    auto [ours, theirs] = make_message_sockets();
-    refuse_descriptors(ours.fd()); // a front has none to give
-    send_front_setup(ours);
-    Front& front = front_.emplace(
-        start_role(program_.get(), {"posternd", "front"}, theirs.fd(), shows_stderr()), clock_.now());
-    front.channel.emplace(loop_, std::move(ours), [this] { on_front(); });
-    pings_unanswered_ = 0;
-    ping_timer_.schedule(clock_.now() + ping_interval);
-} catch (const std::system_error& error) { // no process or descriptor to be had now
-    log_.error(std::string{"the front could not be started: "} + error.what());
-    if (front_)
-        return close_front();
-    front_timer_.schedule(clock_.now() + pause_after_early_end);
-}
-
-void Supervisor::send_front_setup(MessageSocket& channel)
-{
-    FrontSetup setup;
-    setup.account = accounts_.front();
-    setup.drops_privileges = accounts_.drops_privileges();
-    setup.log_style = log_style(config_);
-    setup.workers = config_.workers;
-    setup.queue_max = config_.queue_max;
-    setup.delayed_max = config_.delayed_max;
-    setup.sessions_max = config_.sessions_max;
-    setup.listeners = config_.listeners;
-    setup.route = config_.route;
-    for (const BackendConfig& backend : config_.backends)
-        setup.backends.push_back(backend.name);
-    std::vector<int> descriptors;
-    for (const ListeningSocket& listener : listeners_)
-        descriptors.push_back(listener.fd());
-    setup.uses_syslog = config_.log != LogTarget::stderr_only;
-    const UniqueFd syslog = setup.uses_syslog ? connect_syslog() : UniqueFd{};
-    setup.has_syslog = syslog.is_open();
-    if (setup.has_syslog)
-        descriptors.push_back(syslog.get());
-    setup.has_stream = config_.log != LogTarget::syslog;
-    setup.lets_go_of_stderr = !config_.stays_in_foreground;
-    const UniqueFd stream = setup.has_stream ? open_error_stream() : UniqueFd{};
-    if (setup.has_stream)
-        descriptors.push_back(stream.get());
-    send_setup(channel, setup, descriptors);
-}
-
-/// A few at a time: a front that strangers have taken over must not keep us from our signals.
-void Supervisor::on_front()
-{
-    std::array<char, supervisor_message_bytes_max> buffer{};
-    for (int i = 0; i < messages_a_turn && front_->channel; ++i) {
-        const MessageSocket::Incoming incoming = front_->channel->receive(buffer);
-        if (incoming.state == MessageSocket::Received::nothing)
-            return;
-        const auto message = parse_front_message(incoming.bytes);
-        if (incoming.state != MessageSocket::Received::message || !message)
-            return close_front();
-        std::visit([this](const auto& known) { take(known); }, *message);
-    }
-}
-
-/// It has ended, is about to, or is not ours any more.
-void Supervisor::close_front()
-{
-    front_->channel.reset();
-    front_kill_timer_.schedule(clock_.now() + grace);
-}
-
-/// A front that is stopped, or hangs in a system call, serves nobody, and nobody else would notice.
-void Supervisor::ping_front()
-{
-    if (!front_ || !front_->channel)
-        return;
-    if (++pings_unanswered_ > pings_unanswered_max) {
-        log_.error("the front does not answer, and is killed");
-        return kill_process(front_->process);
-    }
-    tell_front(Ping{});
-    ping_timer_.schedule(clock_.now() + ping_interval);
-}
-
-void Supervisor::take(const StartWorker& order)
-try {
-    if (is_finishing_ || order.backend >= config_.backends.size() || workers_.is_full(order.backend))
-        return tell_front(WorkerEnded{order.worker});
-    const MessageSocket channel = workers_.start(program_.get(), order.backend, order.worker, shows_stderr());
-    tell_front(WorkerStarted{order.worker}, channel.fd());
-} catch (const std::system_error& error) { // no process or descriptor to be had now
-    log_.error(std::string{"a worker could not be started: "} + error.what());
-    tell_front(WorkerEnded{order.worker});
-}
-
-/// Its last words: the process has ended, or is about to.
-void Supervisor::take(const RefusedCall& call)
-{
-    log_.error("the front was ended: its filter refused the system call " + system_call_name(call.number));
-    close_front();
-}
-
-/// A front that does not read any more cannot serve either.
-void Supervisor::tell_front(const SupervisorMessage& message, int descriptor)
-{
-    std::array<char, supervisor_message_bytes_max> buffer{};
-    if (front_ && front_->channel &&
-        !front_->channel->send(write_supervisor_message(buffer, message), descriptor))
-        kill_process(front_->process);
+    if (&generation == next_)
+        switch_over();
+    else if (&generation == current_ && !std::exchange(is_ready_, true))
+        become_ready();
 }
 
 void Supervisor::become_ready()
 {
-    if (std::exchange(is_ready_, true))
-        return;
     end_timer_.cancel();
-    for (const ListenerConfig& listener : config_.listeners)
-        log_.info("listening on socket: " + listener.socket);
     run_directory_.write_pid(::getpid());
+    take_places();
+    current_->open();
+    for (const auto& [path, socket] : listeners_)
+        log_.info("listening on socket: " + path);
     run_directory_.remove_start_lock();
-    if (config_.log == LogTarget::syslog)
+    if (log_target_ == LogTarget::syslog)
         log_.set_stream({});
     background_.report_ready();
 }
 
-void Supervisor::on_signals()
+/// Who connects from now on, connects to us; the front that served until now is asked to finish. It is asked
+/// for nothing that could be refused, so its answer is not read.
+void Supervisor::take_places()
 {
-    while (const int signal = next_signal(signals_.get())) {
-        if (signal == SIGCHLD)
-            reap();
-        else if (signal == SIGHUP)
-            log_.warning("SIGHUP: reading the configuration again is not available in this version");
-        else if (is_finishing_)
-            kill_all(); // asked twice: whoever asks has no time
-        else
-            finish(longest_deadline(config_) + grace);
-    }
+    const UniqueFd orphan = has_orphan_ ? connect_to_orphan(control_path(current_->config())) : UniqueFd{};
+    for (auto& [path, socket] : listeners_)
+        take_place(socket);
+    take_place(*control_);
+    if (!std::exchange(has_orphan_, false))
+        return;
+    log_.notice("a front that was left without its supervisor is asked to finish");
+    const std::string request = control::write_request(control::Command::finish);
+    if (::send(orphan.get(), request.data(), request.size(), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+        log_.warning("the front that was left behind does not listen");
 }
 
-/// As process 1 of a container, also what others have left behind.
-void Supervisor::reap()
-{
-    int status = 0;
-    for (pid_t pid = 0; (pid = ::waitpid(-1, &status, WNOHANG)) > 0;) {
-        if (front_ && front_->process.pid == pid)
-            on_front_ended(status);
-        else if (const auto ended = workers_.on_reaped(pid, status, is_finishing_))
-            on_worker_ended(*ended);
-    }
-    if (is_finishing_ && !front_ && workers_.empty())
-        loop_.stop();
+/// A socket whose place cannot be taken is no reason to give the others up.
+void Supervisor::take_place(ListeningSocket& socket)
+try {
+    socket.take_place();
+} catch (const std::system_error& error) {
+    log_.error(error.what());
 }
 
-void Supervisor::on_front_ended(int status)
+void Supervisor::on_start_failed(Generation& generation, const std::string& problem)
 {
-    hear_last_words();
-    const bool was_early = clock_.now() - front_->started < pause_after_early_end;
-    const std::string name = "front " + std::to_string(front_->process.pid);
-    front_kill_timer_.cancel();
-    front_.reset();
-    workers_.orphan_all(longest_deadline(config_) + grace);
-    if (is_finishing_)
-        return end_timer_.schedule(clock_.now() + grace);
-    log_.error(name + ' ' + wait_status_text(status));
-    if (!is_ready_)
-        return fail_start("the front ended before it could serve");
-    front_timer_.schedule(clock_.now() + (was_early ? pause_after_early_end : 0s));
-}
-
-/// What a front that is gone had asked for does not matter any more, but why it is gone does.
-void Supervisor::hear_last_words()
-{
-    std::array<char, supervisor_message_bytes_max> buffer{};
-    for (int i = 0; i < last_messages_max && front_->channel; ++i) {
-        const MessageSocket::Incoming incoming = front_->channel->receive(buffer);
-        if (incoming.state != MessageSocket::Received::message)
-            return;
-        const auto message = parse_front_message(incoming.bytes);
-        if (const auto* call = message ? std::get_if<RefusedCall>(&*message) : nullptr)
-            take(*call);
-    }
-}
-
-void Supervisor::on_worker_ended(const WorkerProcesses::Ended& ended)
-{
-    if (ended.id)
-        tell_front(WorkerEnded{*ended.id});
-    if (!is_ready_ && ended.cannot_work)
-        fail_start("backend " + config_.backends[ended.backend].name + " cannot work");
-}
-
-void Supervisor::connect_front_to_syslog()
-{
-    const UniqueFd socket = connect_syslog();
-    if (socket.is_open())
-        tell_front(SyslogSocket{}, socket.get());
-    else
-        syslog_timer_.schedule(clock_.now() + grace);
-}
-
-/// No new connection is made from here on; the front serves those that are there and ends.
-void Supervisor::finish(Duration patience)
-{
-    is_finishing_ = true;
-    listeners_.clear();
-    front_timer_.cancel();
-    end_timer_.schedule(clock_.now() + patience);
-    tell_front(Finish{});
-    reap();
+    if (&generation == next_)
+        abandon_reload(problem);
+    else if (!is_ready_)
+        fail_start(problem);
 }
 
 /// The front may still have to log why.
@@ -390,26 +342,191 @@ void Supervisor::fail_start(const std::string& problem)
 {
     if (is_finishing_)
         return;
-    log_.error("cannot start: " + problem);
+    log_problem("cannot start: ", problem);
     exit_status_ = EXIT_FAILURE;
     finish(grace);
 }
 
+// --- reload ------------------------------------------------------------------------------------------------
+
+void Supervisor::on_reload_wanted(Generation& generation, std::uint32_t request)
+{
+    const auto waiting = std::ranges::count(askers_next_, &generation, &Asker::generation);
+    if (is_finishing_ || waiting >= askers_max)
+        return generation.tell_reload_ended(request, "the daemon ends, or too many ask at once");
+    askers_next_.push_back({&generation, request});
+    is_reload_wanted_ = true;
+}
+
+/// One at a time; who asks meanwhile is served by the next.
+void Supervisor::reload()
+try {
+    is_reload_wanted_ = false;
+    askers_ = std::exchange(askers_next_, {});
+    Config config = read_config_();
+    refuse_change_of(config);
+    open_sockets(config);
+    reload_timer_.schedule(clock_.now() + start_max);
+    next_ = &add_generation(std::move(config), true);
+    next_->start();
+} catch (const std::exception& error) {
+    abandon_reload(error.what());
+}
+
+void Supervisor::refuse_change_of(const Config& config) const
+{
+    if (config.run_directory != run_directory_path_)
+        throw ConfigError{"another run_directory takes a restart"};
+    if (config.log != log_target_)
+        throw ConfigError{"another target of the log takes a restart"};
+}
+
+/// The new front is told to open first: at no time does nobody accept connections.
+void Supervisor::switch_over()
+{
+    reload_timer_.cancel();
+    outgoing_ = std::exchange(current_, std::exchange(next_, nullptr));
+    take_places();
+    give_rights();
+    current_->open();
+    close_sockets_not_in(current_->config());
+    outgoing_->finish(longest_deadline(outgoing_->config()) + grace, false);
+}
+
+void Supervisor::give_rights()
+{
+    for (const ListenerConfig& listener : current_->config().listeners)
+        try {
+            listeners_.at(listener.socket).set_rights(rights_of(listener));
+        } catch (const std::system_error& error) { // somebody has removed its file
+            log_.error(error.what());
+        }
+}
+
+void Supervisor::on_finishing(Generation& generation)
+{
+    if (&generation != outgoing_)
+        return;
+    outgoing_ = nullptr;
+    log_.info("the configuration was read again, and is in force");
+    end_reload({});
+}
+
+void Supervisor::abandon_reload(const std::string& problem)
+{
+    reload_timer_.cancel();
+    if (Generation* const failed = std::exchange(next_, nullptr))
+        failed->finish(grace, true);
+    close_sockets_not_in(current_->config());
+    log_problem("the configuration is not changed: ", problem);
+    end_reload(problem);
+}
+
+void Supervisor::end_reload(const std::string& problem)
+{
+    for (const Asker& asker : std::exchange(askers_, {}))
+        asker.generation->tell_reload_ended(asker.request, problem);
+}
+
+// --- life and end ------------------------------------------------------------------------------------------
+
+void Supervisor::on_signals()
+{
+    while (const int signal = next_signal(signals_.get())) {
+        if (signal == SIGCHLD)
+            reap();
+        else if (signal == SIGHUP)
+            is_reload_wanted_ = true;
+        else if (is_finishing_)
+            kill_all(); // asked twice: whoever asks has no time
+        else
+            finish(longest_deadline(current_->config()) + grace);
+    }
+}
+
+/// As process 1 of a container, also what others have left behind.
+void Supervisor::reap()
+{
+    std::vector<std::pair<pid_t, int>> ended;
+    int status = 0;
+    for (pid_t pid = 0; (pid = ::waitpid(-1, &status, WNOHANG)) > 0;)
+        ended.emplace_back(pid, status);
+    for (Generation& generation : generations_)
+        generation.hear_front();
+    for (const auto& [pid, how] : ended)
+        for (Generation& generation : generations_)
+            if (generation.on_reaped(pid, how))
+                break;
+}
+
+/// Generations are destroyed here, where none of their code is on the stack.
+void Supervisor::end_turn()
+{
+    const auto is_over = [this](const Generation& generation) {
+        return generation.is_over() && (is_finishing_ || &generation != current_);
+    };
+    for (const Generation& generation : generations_)
+        if (is_over(generation)) {
+            std::erase_if(askers_, [&](const Asker& asker) { return asker.generation == &generation; });
+            std::erase_if(askers_next_, [&](const Asker& asker) { return asker.generation == &generation; });
+        }
+    generations_.remove_if(is_over);
+    if (is_finishing_ && generations_.empty())
+        return loop_.stop();
+    const bool can_reload = is_ready_ && !is_finishing_ && next_ == nullptr && outgoing_ == nullptr &&
+                            generations_.size() < generations_max;
+    if (is_reload_wanted_ && can_reload)
+        reload();
+}
+
+void Supervisor::on_end_timer()
+{
+    is_finishing_ ? kill_all() : fail_start("the backends did not become ready");
+}
+
+/// No new connection is made from here on; the fronts serve those that are there and end.
+void Supervisor::finish(Duration patience)
+{
+    is_finishing_ = true;
+    next_ = nullptr;
+    outgoing_ = nullptr;
+    askers_.insert(askers_.end(), askers_next_.begin(), askers_next_.end());
+    askers_next_.clear();
+    end_reload("the daemon ends");
+    listeners_.clear();
+    control_.reset();
+    reload_timer_.cancel();
+    end_timer_.schedule(clock_.now() + patience);
+    for (Generation& generation : generations_)
+        generation.finish(patience, true);
+}
+
+/// One event is one line, and a configuration may have many problems.
+void Supervisor::log_problem(std::string_view what, std::string_view problem)
+{
+    while (!problem.empty()) {
+        const std::size_t end = std::min(problem.find('\n'), problem.size());
+        log_.error(std::string{what} + std::string{problem.substr(0, end)});
+        problem.remove_prefix(std::min(end + 1, problem.size()));
+    }
+}
+
 void Supervisor::kill_all()
 {
-    if (front_)
-        kill_process(front_->process);
-    workers_.kill_all();
+    for (Generation& generation : generations_)
+        generation.kill_all();
 }
 
 } // namespace
 
-int run_supervisor(Config config)
+int run_supervisor(const ReadConfig& read_config)
 {
+    Config config = read_config();
     ::signal(SIGPIPE, SIG_IGN);
     ::signal(SIGCHLD, SIG_DFL); // a caller may have ignored it, and then no child could be reaped
     tidy_descriptors();
-    return Supervisor{std::move(config)}.run();
+    close_own_memory();
+    return Supervisor{read_config, std::move(config)}.run();
 }
 
 } // namespace postern

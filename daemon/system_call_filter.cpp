@@ -73,7 +73,7 @@ std::vector<AllowedCall> calls_allowed_in_part()
 /// Only what is safe in a signal handler: the message is made by hand and written.
 void report_refused_call(int, siginfo_t* info, void*)
 {
-    std::array<char, supervisor_message_bytes_max> buffer{};
+    std::array<char, front_message_bytes_max> buffer{};
     const std::string_view message =
         write_front_message(buffer, RefusedCall{static_cast<std::uint32_t>(info->si_syscall)});
     [[maybe_unused]] const auto written = ::write(channel_fd, message.data(), message.size());

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "daemon/worker_processes.hpp"
 
-#include "backends/plugin_loader.hpp"
 #include "base/peer_socket.hpp"
 #include "daemon/worker.hpp"
 
 #include <sys/wait.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <string>
 #include <utility>
 
@@ -20,18 +18,13 @@ using namespace std::chrono_literals;
 
 constexpr auto grace = 1s;               ///< for what should end by itself
 constexpr std::size_t workers_slack = 2; ///< those that were replaced may not be reaped yet
+constexpr std::size_t workers_spare = 8; ///< the same, where workers are few
 
-/// Where this build, or this installation, keeps its plug-ins: beside the program.
-std::filesystem::path plugin_directory()
+std::vector<int> open_plugins(PluginFiles& files, const Config& config)
 {
-    return std::filesystem::read_symlink("/proc/self/exe").parent_path() / POSTERN_PLUGIN_PATH;
-}
-
-std::vector<UniqueFd> open_plugins(const Config& config)
-{
-    std::vector<UniqueFd> plugins;
+    std::vector<int> plugins;
     for (const BackendConfig& backend : config.backends)
-        plugins.push_back(open_plugin(plugin_directory() / plugin_file_name(backend.type->name)));
+        plugins.push_back(files.open(backend.type->name));
     return plugins;
 }
 
@@ -41,9 +34,13 @@ WorkerSetup make_setup(const Config& config, const BackendConfig& backend, const
     setup.account = accounts.worker(*backend.type);
     setup.drops_privileges = accounts.drops_privileges();
     setup.lets_go_of_stderr = !config.stays_in_foreground;
+    setup.is_verbose = config.is_verbose;
     setup.backend = backend.name;
     setup.type = backend.type->name;
     setup.options = backend.options;
+    for (const BackendOption& option : backend.type->options)
+        if (option.kind == OptionKind::file)
+            setup.files.push_back(backend.options.find(option.key)->second);
     setup.field_bytes_max =
         std::ranges::max_element(config.listeners, {}, &ListenerConfig::field_bytes_max)->field_bytes_max;
     return setup;
@@ -59,11 +56,12 @@ std::vector<WorkerSetup> make_setups(const Config& config, const Accounts& accou
 
 } // namespace
 
-WorkerProcesses::WorkerProcesses(EventLoop& loop, Log& log, const Config& config, const Accounts& accounts)
+WorkerProcesses::WorkerProcesses(EventLoop& loop, Log& log, PluginFiles& plugins, const Config& config,
+                                 const Accounts& accounts)
     : loop_{loop}
     , log_{log}
     , config_{config}
-    , plugins_{open_plugins(config)}
+    , plugins_{open_plugins(plugins, config)}
     , setups_{make_setups(config, accounts)}
     , overdue_timer_{loop, [this] { kill_overdue(); }}
 {
@@ -74,14 +72,16 @@ bool WorkerProcesses::is_full(std::size_t backend) const
     const auto count = std::ranges::count_if(workers_, [backend](const auto& entry) {
         return entry.second.backend == backend && !entry.second.is_orphan;
     });
-    return static_cast<std::size_t>(count) >= config_.workers * workers_slack;
+    return static_cast<std::size_t>(count) >=
+           config_.backends[backend].pool.workers_max * workers_slack + workers_spare;
 }
 
 /// The set-up goes in before the front gets its end, so a worker's first message is always ours.
-MessageSocket WorkerProcesses::start(int program, std::size_t backend, WorkerId id, bool shows_stderr)
+WorkerProcesses::Started WorkerProcesses::start(int program, std::size_t backend, WorkerId id,
+                                                bool shows_stderr)
 {
     auto [ours, theirs] = make_message_sockets();
-    const int plugin = plugins_[backend].get();
+    const int plugin = plugins_.at(backend);
     refuse_descriptors(ours.fd()); // a worker has none to give
     send_setup(ours, setups_.at(backend), {&plugin, 1});
     Worker worker{
@@ -89,7 +89,7 @@ MessageSocket WorkerProcesses::start(int program, std::size_t backend, WorkerId 
         backend};
     const pid_t pid = worker.process.pid;
     workers_.emplace(pid, std::move(worker));
-    return std::move(ours);
+    return {std::move(ours), static_cast<std::uint32_t>(pid)};
 }
 
 /// Null when it has ended meanwhile.
@@ -114,6 +114,13 @@ void WorkerProcesses::release(WorkerId id)
         worker->ends_by = loop_.clock().now() + grace;
         kill_overdue();
     }
+}
+
+void WorkerProcesses::retire(WorkerId id)
+{
+    if (Worker* const worker = find(id))
+        worker->is_retired = true;
+    release(id);
 }
 
 void WorkerProcesses::orphan_all(Duration patience)
@@ -149,7 +156,7 @@ std::optional<WorkerProcesses::Ended> WorkerProcesses::on_reaped(pid_t pid, int 
     if (entry.empty())
         return std::nullopt;
     const Worker& worker = entry.mapped();
-    if (!is_expected && !(worker.is_orphan && status == 0))
+    if (!is_expected && !((worker.is_orphan || worker.is_retired) && status == 0))
         log_end(worker, status);
     Ended ended;
     if (!worker.is_orphan)

@@ -4,10 +4,10 @@
 #include "base/event_loop.hpp"
 #include "base/log.hpp"
 #include "base/message_socket.hpp"
-#include "base/unique_fd.hpp"
 #include "daemon/accounts.hpp"
 #include "daemon/child_process.hpp"
 #include "daemon/config.hpp"
+#include "daemon/plugin_files.hpp"
 #include "daemon/setup.hpp"
 #include "protocol/supervisor_messages.hpp"
 
@@ -27,18 +27,26 @@ namespace postern {
 class WorkerProcesses {
 public:
     /// Opens the plug-ins. Throws std::system_error or BackendError when one is missing or not to be trusted.
-    WorkerProcesses(EventLoop& loop, Log& log, const Config& config, const Accounts& accounts);
+    WorkerProcesses(EventLoop& loop, Log& log, PluginFiles& plugins, const Config& config,
+                    const Accounts& accounts);
 
     /// Whether a front asks for more than it can have a use for.
     [[nodiscard]] bool is_full(std::size_t backend) const;
 
-    /// Starts a worker and returns the front's end of its channel, in which its set-up waits already.
+    /// The front's end of a worker's channel, in which its set-up waits already, and its process id.
+    struct Started {
+        MessageSocket channel;
+        std::uint32_t pid = 0;
+    };
+
     /// Throws std::system_error when the system refuses.
-    [[nodiscard]] MessageSocket start(int program, std::size_t backend, WorkerId id, bool shows_stderr);
+    [[nodiscard]] Started start(int program, std::size_t backend, WorkerId id, bool shows_stderr);
 
     void kill(WorkerId id);
     /// It has closed its channel: it is given a moment to end by itself.
     void release(WorkerId id);
+    /// The same, and there is nothing to say about it.
+    void retire(WorkerId id);
     /// The front that they belong to is gone.
     void orphan_all(Duration patience);
     void kill_all();
@@ -62,6 +70,7 @@ private:
         std::size_t backend = 0;
         bool is_condemned = false;            ///< killed because the front said so
         bool is_orphan = false;               ///< its front is gone
+        bool is_retired = false;              ///< it was told to end
         TimePoint ends_by = TimePoint::max(); ///< killed then: it has no use any more
     };
 
@@ -72,7 +81,7 @@ private:
     EventLoop& loop_;
     Log& log_;
     const Config& config_;
-    std::vector<UniqueFd> plugins_;   ///< of each backend, opened once: an upgrade changes nothing half-way
+    std::vector<int> plugins_;        ///< of each backend
     std::vector<WorkerSetup> setups_; ///< of each backend, made once: looking accounts up may hang
     Timer overdue_timer_;
     std::map<pid_t, Worker> workers_;

@@ -8,7 +8,20 @@
 using namespace postern;
 using namespace std::chrono_literals;
 
-TEST_CASE("a front is told its part of the configuration, to the last field", "[setup]")
+namespace {
+
+FrontSetup told_to_front(const FrontSetup& setup)
+{
+    auto [ours, theirs] = make_message_sockets();
+    send_setup(ours, setup, {});
+    auto [got, descriptors] = receive_front_setup(theirs);
+    CHECK(descriptors.empty());
+    return std::move(got);
+}
+
+} // namespace
+
+TEST_CASE("a front is told what it is and how it logs", "[setup]")
 {
     FrontSetup sent;
     sent.account = {1, 2};
@@ -16,19 +29,12 @@ TEST_CASE("a front is told its part of the configuration, to the last field", "[
     sent.log_style = {"ident", "prefix", true};
     sent.uses_syslog = true;
     sent.has_stream = true;
-    sent.workers = 3;
-    sent.queue_max = 4;
+    sent.lets_go_of_stderr = true;
     sent.delayed_max = 5;
     sent.sessions_max = 6;
-    sent.listeners = {{"/run/mux", 7s, 8, saslauthd::WhenUnavailable::say_no, true}, {"/run/other"}};
-    sent.backends = {"sasldb", "ldap"};
-    sent.route = {{ChainLink{1, {Verdict::rejected}}, ChainLink{0}}, 9ms};
 
-    auto [ours, theirs] = make_message_sockets();
-    send_setup(ours, sent, {});
-    const auto [got, descriptors] = receive_front_setup(theirs);
+    const FrontSetup got = told_to_front(sent);
 
-    CHECK(descriptors.empty());
     CHECK(got.account.uid == 1);
     CHECK(got.account.gid == 2);
     CHECK(got.drops_privileges);
@@ -38,27 +44,85 @@ TEST_CASE("a front is told its part of the configuration, to the last field", "[
     CHECK(got.uses_syslog);
     CHECK_FALSE(got.has_syslog);
     CHECK(got.has_stream);
-    CHECK(std::tuple{got.workers, got.queue_max, got.delayed_max, got.sessions_max} ==
-          std::tuple{3U, 4U, 5U, 6U});
-    REQUIRE(got.listeners.size() == 2);
-    CHECK(got.listeners[0].socket == "/run/mux");
-    CHECK(got.listeners[0].deadline == 7s);
-    CHECK(got.listeners[0].field_bytes_max == 8);
-    CHECK(got.listeners[0].when_unavailable == saslauthd::WhenUnavailable::say_no);
-    CHECK(got.listeners[0].joins_realm);
-    CHECK(got.listeners[1].socket == "/run/other");
-    CHECK(got.backends == sent.backends);
-    REQUIRE(got.route.chain.size() == 2);
-    CHECK(got.route.chain[0].backend == 1);
-    CHECK(got.route.chain[0].next_on.contains(Verdict::rejected));
-    CHECK_FALSE(got.route.chain[0].next_on.contains(Verdict::unavailable));
-    CHECK(got.route.failure_delay == 9ms);
+    CHECK(got.lets_go_of_stderr);
+    CHECK(got.delayed_max == 5);
+    CHECK(got.sessions_max == 6);
+    CHECK(got.listeners.empty());
+    CHECK(got.pools.empty());
+    CHECK(got.routes.empty());
+}
+
+TEST_CASE("a front is told of each listener what it needs, and not to whom the socket belongs", "[setup]")
+{
+    ListenerConfig postfix;
+    postfix.name = "postfix";
+    postfix.socket = "/run/mux";
+    postfix.deadline = 7s;
+    postfix.field_bytes_max = 8;
+    postfix.when_unavailable = saslauthd::WhenUnavailable::say_no;
+    postfix.joins_realm = true;
+    postfix.route = 3;
+    ListenerConfig other;
+    other.name = "other";
+    FrontSetup sent;
+    sent.listeners = {postfix, other};
+    sent.listeners[0].owner = 4;
+    sent.listeners[0].group = 5;
+    sent.listeners[0].mode = 0600;
+    CHECK(told_to_front(sent).listeners == std::vector{postfix, other});
+}
+
+TEST_CASE("a front is told of each backend how many workers it has", "[setup]")
+{
+    const PoolConfig config{
+        .workers = 1, .workers_max = 2, .worker_requests_max = 3, .worker_idle = 4ms, .queue_max = 5};
+    FrontSetup sent;
+    sent.pools = {{"local", "sasldb", config}, {"staff", "ldap", {}}};
+    const FrontSetup got = told_to_front(sent);
+    REQUIRE(got.pools.size() == 2);
+    CHECK(got.pools[0].backend == "local");
+    CHECK(got.pools[0].type == "sasldb");
+    CHECK(got.pools[0].config == config);
+    CHECK(got.pools[1].backend == "staff");
+    CHECK(got.pools[1].config == PoolConfig{});
+}
+
+TEST_CASE("a front is told each route with its realms", "[setup]")
+{
+    FrontSetup sent;
+    sent.routes = {
+        {"default",
+         {ChainLink{1, {Verdict::rejected}}, ChainLink{0}},
+         {{"example.org", {ChainLink{0}}}, {std::string{"a\0b", 3}, {}}},
+         9ms},
+        {"submission", {}, {}, 0ms},
+    };
+    const FrontSetup got = told_to_front(sent);
+    REQUIRE(got.routes.size() == 2);
+    const RouteConfig& route = got.routes[0];
+    CHECK(route.name == "default");
+    REQUIRE(route.chain.size() == 2);
+    CHECK(route.chain[0].backend == 1);
+    CHECK(route.chain[0].next_on.contains(Verdict::rejected));
+    CHECK_FALSE(route.chain[0].next_on.contains(Verdict::unavailable));
+    CHECK(route.chain[1].backend == 0);
+    CHECK(route.chain[1].next_on.contains(Verdict::unavailable));
+    CHECK(route.failure_delay == 9ms);
+    CHECK(route.realms.size() == 2);
+    CHECK(route.chain_for("example.org").size() == 1);
+    CHECK(route.chain_for(std::string_view{"a\0b", 3}).empty());
+    CHECK(route.chain_for("example.com").size() == 2);
+    CHECK(got.routes[1].name == "submission");
+    CHECK(got.routes[1].chain.empty());
+    CHECK(got.routes[1].failure_delay == 0ms);
 }
 
 TEST_CASE("a worker is told its backend, and gets its plug-in as a descriptor", "[setup]")
 {
     WorkerSetup sent;
     sent.account = {1, 2};
+    sent.lets_go_of_stderr = true;
+    sent.is_verbose = true;
     sent.backend = "local";
     sent.type = "sasldb";
     sent.options = {{"sasldb_path", "/etc/sasldb2"}, {"empty", ""}};
@@ -71,6 +135,10 @@ TEST_CASE("a worker is told its backend, and gets its plug-in as a descriptor", 
     const auto [got, descriptors] = receive_worker_setup(theirs);
 
     CHECK(descriptors.size() == 1);
+    CHECK(got.account.uid == 1);
+    CHECK(got.account.gid == 2);
+    CHECK(got.lets_go_of_stderr);
+    CHECK(got.is_verbose);
     CHECK(got.backend == "local");
     CHECK(got.type == "sasldb");
     CHECK(got.options == sent.options);
