@@ -17,24 +17,31 @@ namespace po = boost::program_options;
 
 namespace {
 
-po::options_description with_help(const OptionRules& rules)
+po::options_description with_help(po::options_description options)
 {
-    po::options_description options = rules.options;
     options.add_options()("help,h", "say this");
     return options;
 }
 
 void print_help(const OptionRules& rules)
 {
-    std::cout << "usage: " << rules.synopsis << "\n\n" << with_help(rules) << '\n' << rules.notes;
+    std::cout << "usage: " << rules.synopsis << "\n\n" << with_help(rules.options) << '\n' << rules.notes;
 }
 
-std::string hint(const po::options_description& options, const po::unknown_option& error)
+/// The option as it was typed, without a value: a misspelt --password has one too.
+std::string name_of(const po::unknown_option& error)
+{
+    constexpr std::size_t letter_bytes = 2; // "-x"
+    const std::string typed = error.get_option_name();
+    return typed.substr(0, typed.starts_with("--") ? typed.find('=') : letter_bytes);
+}
+
+std::string hint(const po::options_description& options, const std::string& given)
 {
     std::vector<std::string> names;
     for (const auto& option : options.options())
         names.push_back("--" + option->long_name());
-    return did_you_mean(error.get_option_name(), names);
+    return did_you_mean(given, names);
 }
 
 po::variables_map parse(const OptionRules& rules, const po::options_description& options,
@@ -50,12 +57,21 @@ po::variables_map parse(const OptionRules& rules, const po::options_description&
     return values;
 }
 
-/// Whether the next argument is the flag's value.
-bool wants_value(std::string_view argument)
+/// A flag without a value: --json, -h.
+bool is_switch(const std::string& flag, const po::options_description& options)
 {
-    if (argument.starts_with("--"))
-        return argument.size() > 2 && argument != "--help" && argument.find('=') == std::string_view::npos;
-    return argument.size() == 2 && argument.front() == '-' && argument != "-h";
+    const std::string name = flag.starts_with("--") ? flag.substr(2) : flag;
+    const po::option_description* const known = options.find_nothrow(name, false);
+    return known != nullptr && known->semantic()->max_tokens() == 0;
+}
+
+/// Whether the next argument is the flag's value.
+bool wants_value(std::string_view argument, const po::options_description& options)
+{
+    const bool is_long = argument.starts_with("--");
+    const bool is_alone = is_long ? argument.size() > 2 && argument.find('=') == std::string_view::npos
+                                  : argument.size() == 2 && argument.front() == '-';
+    return is_alone && !is_switch(std::string{argument}, options);
 }
 
 /// The password in an argument that is flag and value at once: -pVALUE, --password=VALUE. Null: in none.
@@ -72,14 +88,15 @@ char* attached_password(char* argument)
 
 std::optional<po::variables_map> parse_options(const OptionRules& rules, const std::vector<char*>& arguments)
 {
-    po::options_description options = with_help(rules);
+    po::options_description options = with_help(rules.options);
     options.add(rules.words);
     try {
         po::variables_map values = parse(rules, options, arguments);
         if (!values.contains("help"))
             return values;
     } catch (const po::unknown_option& error) {
-        throw UsageError{error.what() + hint(options, error) + "\nusage: " + rules.synopsis};
+        const std::string given = name_of(error);
+        throw UsageError{"unknown option " + given + hint(options, given) + "\nusage: " + rules.synopsis};
     } catch (const po::error& error) {
         throw UsageError{error.what() + std::string{"\nusage: "} + rules.synopsis};
     }
@@ -97,8 +114,10 @@ Secret take_argument(char* argument, SecretArena& secrets)
     return secret;
 }
 
-std::optional<Secret> take_password(std::vector<char*>& arguments, SecretArena& secrets)
+std::optional<Secret> take_password(std::vector<char*>& arguments, const po::options_description& options,
+                                    SecretArena& secrets)
 {
+    const po::options_description known = with_help(options);
     std::optional<Secret> password;
     for (auto at = arguments.begin(); at != arguments.end();) {
         const std::string_view argument{*at};
@@ -112,7 +131,7 @@ std::optional<Secret> take_password(std::vector<char*>& arguments, SecretArena& 
             password = take_argument(value, secrets);
             at = arguments.erase(at);
         } else {
-            at += wants_value(argument) && has_next ? 2 : 1;
+            at += wants_value(argument, known) && has_next ? 2 : 1;
         }
     }
     return password;

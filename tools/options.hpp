@@ -38,9 +38,12 @@ parse_options(const OptionRules& rules, const std::vector<char*>& arguments);
 
 /// Takes the value of -p or --password out of the arguments, and wipes it where `ps` would show it.
 ///
-/// Before any parser sees them, because parsers copy. Of several the last counts. Any flag but -h and --help
-/// is expected to have a value. Throws UsageError when the value is longer than a secret may be.
-[[nodiscard]] std::optional<Secret> take_password(std::vector<char*>& arguments, SecretArena& secrets);
+/// Before any parser sees them, because parsers copy. Of several the last counts. `options` tell which flags
+/// have no value; any other is expected to have one. Throws UsageError when the value is longer than a secret
+/// may be.
+[[nodiscard]] std::optional<Secret> take_password(std::vector<char*>& arguments,
+                                                  const boost::program_options::options_description& options,
+                                                  SecretArena& secrets);
 
 /// Makes a secret of an argument, and wipes the argument.
 [[nodiscard]] Secret take_argument(char* argument, SecretArena& secrets);

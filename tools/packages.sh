@@ -8,10 +8,13 @@ build_packages=(
     cmake
     g++
     libboost-program-options-dev
+    libcrypt-dev
     libdb5.3-dev
+    libpam0g-dev
     libseccomp-dev
     libsodium-dev
     ninja-build
+    nlohmann-json3-dev
     pkgconf
 )
 # shellcheck disable=SC2034
@@ -19,13 +22,14 @@ test_packages=(
     adduser
     catch2
     clang-14
+    clang-tidy-14
     db-util
-    gdb
     git
     iproute2
     libclang-rt-14-dev
     libsasl2-modules
     libsasl2-modules-db
+    msmtp
     perl
     postfix
     procps

@@ -2,6 +2,8 @@
 #include "tools/subcommands.hpp"
 
 #include "tools/passwd.hpp"
+#include "tools/reload.hpp"
+#include "tools/status.hpp"
 #include "tools/test.hpp"
 
 #include <algorithm>
@@ -14,7 +16,9 @@ namespace {
 
 constexpr std::array table{
     Subcommand{"test", "try a login over a saslauthd socket", run_test},
-    Subcommand{"passwd", "give a user of a sasldb a password", run_passwd},
+    Subcommand{"passwd", "give a user of a sasldb a password, or take it away", run_passwd},
+    Subcommand{"status", "show what the daemon is doing", run_status},
+    Subcommand{"reload", "have the daemon read its configuration again", run_reload},
 };
 
 } // namespace

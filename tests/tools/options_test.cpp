@@ -35,7 +35,9 @@ OptionRules rules_of_test()
 {
     OptionRules rules;
     rules.synopsis = "postern sing -k KEY";
-    rules.options.add_options()("key,k", boost::program_options::value<std::string>(), "in which key");
+    auto add = rules.options.add_options();
+    add("key,k", boost::program_options::value<std::string>(), "in which key");
+    add("loud,l", boost::program_options::bool_switch(), "so that all hear it");
     return rules;
 }
 
@@ -61,12 +63,14 @@ TEST_CASE("a password is taken out of the command line and wiped in it, however 
         {{"-u", "alice", "-p", "hush", "-s", "smtp"}, {"-u", "alice", "-s", "smtp"}},
         {{"-p", "first", "-p", "hush"}, {}},
         {{"--user=alice", "-h", "-p", "hush"}, {"--user=alice", "-h"}},
+        {{"--loud", "-p", "hush"}, {"--loud"}},
+        {{"-l", "--password", "hush", "--loud"}, {"-l", "--loud"}},
         {{"-p", "hush", "--", "-p", "file"}, {"--", "-p", "file"}},
     }));
     CAPTURE(given);
     SecretArena secrets{64, 2};
     CommandLine line{given};
-    const auto password = take_password(line.arguments, secrets);
+    const auto password = take_password(line.arguments, rules_of_test().options, secrets);
     REQUIRE(password);
     CHECK(password->view() == "hush");
     CHECK(line.left() == left);
@@ -79,7 +83,7 @@ TEST_CASE("a password may be empty or look like a flag", "[options]")
     SecretArena secrets{64, 1};
     const std::string password = GENERATE("", "-u", "-", "--", "--password=x");
     CommandLine line{{"-p", password}};
-    CHECK(take_password(line.arguments, secrets)->view() == password);
+    CHECK(take_password(line.arguments, rules_of_test().options, secrets)->view() == password);
 }
 
 TEST_CASE("what is no password stays in the command line", "[options]")
@@ -88,7 +92,7 @@ TEST_CASE("what is no password stays in the command line", "[options]")
     CommandLine line{
         GENERATE(Words{"-u", "-p"}, Words{"--user", "-phush"}, Words{"-u", "alice"}, Words{"-p"}, Words{})};
     const Words before = line.left();
-    CHECK_FALSE(take_password(line.arguments, secrets));
+    CHECK_FALSE(take_password(line.arguments, rules_of_test().options, secrets));
     CHECK(line.left() == before);
 }
 
@@ -96,7 +100,8 @@ TEST_CASE("a password over the longest is refused without being shown", "[option
 {
     SecretArena secrets{64, 1};
     CommandLine line{{"-p", std::string(65, 'x')}};
-    CHECK_THROWS_WITH(take_password(line.arguments, secrets), "the password is longer than 64 bytes");
+    CHECK_THROWS_WITH(take_password(line.arguments, rules_of_test().options, secrets),
+                      "the password is longer than 64 bytes");
 }
 
 TEST_CASE("options are not guessed, and stray words are refused", "[options]")
@@ -113,6 +118,17 @@ TEST_CASE("an option with a typing error is answered with the one that was meant
 {
     CHECK_THROWS_WITH(parse_options(rules_of_test(), CommandLine{{"--kez", "c"}}.arguments),
                       Catch::Contains("did you mean --key?"));
+}
+
+TEST_CASE("an option with a typing error is answered without its value, which may be a password", "[options]")
+{
+    const auto [typed, said] = GENERATE(table<std::string, std::string>({
+        {"--kez=hunter2", "unknown option --kez; did you mean --key?"},
+        {"--passwrod=hunter2", "unknown option --passwrod"},
+        {"-Phunter2", "unknown option -P"},
+    }));
+    CHECK_THROWS_WITH(parse_options(rules_of_test(), CommandLine{{typed}}.arguments),
+                      said + "\nusage: postern sing -k KEY");
 }
 
 } // namespace postern

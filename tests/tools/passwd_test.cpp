@@ -22,12 +22,13 @@ struct Passwd {
         return run_program(POSTERN_PROGRAM, arguments, input);
     }
 
+    /// The password as it is, or its hash.
     [[nodiscard]] std::string stored(const std::string& user, const std::string& realm) const
     {
         SecretArena secrets{2048, 1};
         SasldbReader reader{file};
-        const auto password = reader.password(user, realm, secrets);
-        return password ? std::string{password->view()} : "none";
+        const auto credential = reader.credential(user, realm, secrets);
+        return credential ? std::string{credential->bytes.view()} : "none";
     }
 };
 
@@ -67,6 +68,46 @@ TEST_CASE("passwd creates, then changes, and says which", "[passwd]")
           ProgramRun{0, "alice@example.org: changed in " + passwd.file + "\n", ""});
     CHECK(passwd.stored("alice", "example.org") == "second");
     CHECK(sasldblistusers2(passwd.file) == std::vector<std::string>{"alice@example.org: userPassword"});
+}
+
+TEST_CASE("passwd --argon2 keeps a hash in place of the password, and says so", "[passwd]")
+{
+    Passwd passwd;
+    CHECK(passwd.run("first\n", {"alice@example.org"}).status == 0);
+    CHECK(passwd.run("second\n", {"--argon2", "alice@example.org"}) ==
+          ProgramRun{0, "alice@example.org: changed in " + passwd.file + ", as an Argon2id hash\n", ""});
+    CHECK_THAT(passwd.stored("alice", "example.org"), Catch::StartsWith("$argon2id$"));
+    CHECK(sasldblistusers2(passwd.file) == std::vector<std::string>{"alice@example.org: posternArgon2id"});
+    CHECK(passwd.run("third\n", {"alice@example.org"}) ==
+          ProgramRun{0, "alice@example.org: changed in " + passwd.file + "\n", ""});
+    CHECK(passwd.stored("alice", "example.org") == "third");
+    CHECK(sasldblistusers2(passwd.file) == std::vector<std::string>{"alice@example.org: userPassword"});
+}
+
+TEST_CASE("passwd --delete takes a user away, and asks for no password", "[passwd]")
+{
+    Passwd passwd;
+    const std::vector<std::string> kind =
+        GENERATE(std::vector<std::string>{}, std::vector<std::string>{"--argon2"});
+    std::vector<std::string> arguments{"alice@example.org"};
+    arguments.insert(arguments.begin(), kind.begin(), kind.end());
+    CHECK(passwd.run("first\n", arguments).status == 0);
+    CHECK(passwd.run("bobs\n", {"bob@example.org"}).status == 0);
+    CHECK(passwd.run("", {"--delete", "alice@example.org"}) ==
+          ProgramRun{0, "alice@example.org: deleted from " + passwd.file + "\n", ""});
+    CHECK(sasldblistusers2(passwd.file) == std::vector<std::string>{"bob@example.org: userPassword"});
+    CHECK(passwd.run("", {"--delete", "alice@example.org"}) ==
+          ProgramRun{1, "",
+                     "postern: " + passwd.file +
+                         ": alice@example.org has no password there; nothing was changed\n"});
+    CHECK(passwd.stored("bob", "example.org") == "bobs");
+}
+
+TEST_CASE("a password is not made and deleted at once", "[passwd]")
+{
+    Passwd passwd;
+    CHECK(passwd.run("first\n", {"--argon2", "--delete", "alice@example.org"}).status == 64);
+    CHECK(sasldblistusers2(passwd.file).empty());
 }
 
 TEST_CASE("one line of a pipe is the password, without its newline and nothing else", "[passwd]")

@@ -8,6 +8,8 @@
 #include <catch2/catch.hpp>
 #include <fstream>
 #include <iterator>
+#include <nlohmann/json.hpp>
+#include <sstream>
 
 namespace postern {
 
@@ -32,6 +34,15 @@ std::string contents(const std::string& path)
 {
     std::ifstream file{path, std::ios::binary};
     return {std::istreambuf_iterator<char>{file}, {}};
+}
+
+std::vector<nlohmann::json> json_lines(const std::string& output)
+{
+    std::vector<nlohmann::json> objects;
+    std::istringstream lines{output};
+    for (std::string line; std::getline(lines, line);)
+        objects.push_back(nlohmann::json::parse(line));
+    return objects;
 }
 
 const std::string yes = counted("OK");
@@ -83,6 +94,51 @@ TEST_CASE("postern test tells accepted, refused and unavailable apart", "[poster
               75,
               "0: UNAVAILABLE \"temporary failure: the daemon closed the connection without an answer\"\n",
               ""});
+}
+
+TEST_CASE("postern test --json prints an object a line, with the same exit status", "[postern]")
+{
+    TemporaryDirectory directory;
+    const std::string socket = directory.file("mux");
+    const ReplyServer server{socket, {yes, no, unavailable}};
+    const ProgramRun run =
+        postern_with({"test", "--json", "-p", "hush", "-u", "alice", "-f", socket, "-R", "3"});
+    CHECK(run.status == 75);
+    CHECK(run.errors.empty());
+    CHECK(run.output.find("hush") == std::string::npos);
+    const std::vector<nlohmann::json> lines = json_lines(run.output);
+    REQUIRE(lines.size() == 3);
+    const std::vector<std::string> verdicts{"accepted", "refused", "unavailable"};
+    for (std::size_t i = 0; i < lines.size(); ++i) {
+        CAPTURE(i);
+        CHECK(lines[i].at("attempt") == i);
+        CHECK(lines[i].at("verdict") == verdicts[i]);
+        CHECK(lines[i].at("socket") == socket);
+        CHECK(lines[i].at("milliseconds").is_number_unsigned());
+        CHECK(lines[i].contains("cause") == (i == 2));
+    }
+    CHECK(lines[2].at("cause") == "the daemon could not ask its backend (empty reply)");
+    CHECK(test_against({yes}, {"--json"}).status == 0);
+    CHECK(test_against({no}, {"--json"}).status == 255);
+}
+
+TEST_CASE("an answer that takes its time is told so in JSON", "[postern]")
+{
+    const ProgramRun run = test_against({std::nullopt}, {"--json", "-t", "1"});
+    CHECK(run.status == 75);
+    const nlohmann::json line = nlohmann::json::parse(run.output);
+    CHECK(line.at("cause") == "no answer within 1 s");
+    CHECK(line.at("milliseconds") >= 990);
+}
+
+TEST_CASE("a path that is no UTF-8 leaves the JSON whole", "[postern]")
+{
+    const ProgramRun run =
+        postern_with({"test", "--json", "-u", "alice", "-p", "hush", "-f", "/no/such/\xff\"\n"});
+    CHECK(run.status == 75);
+    const nlohmann::json line = nlohmann::json::parse(run.output);
+    CHECK(line.at("socket") == "/no/such/\xef\xbf\xbd\"\n");
+    CHECK(line.at("cause") == "cannot connect to /no/such/\xef\xbf\xbd\"\n: No such file or directory");
 }
 
 TEST_CASE("postern test waits only so long for an answer", "[postern]")

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "protocol/control_messages.hpp"
+#include "tests/support/program.hpp"
+#include "tests/support/reply_server.hpp"
+#include "tests/support/temporary_directory.hpp"
+#include "tools/status.hpp"
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <cstdlib>
+#include <ctime>
+#include <sstream>
+
+namespace postern {
+
+namespace {
+
+constexpr std::int64_t since = 1'700'000'000; // 2023-11-14 22:13:20 UTC
+
+/// Tests read times as UTC, and leave the time zone as it was.
+class Utc {
+public:
+    Utc()
+    {
+        ::setenv("TZ", "UTC", 1);
+        ::tzset();
+    }
+    Utc(const Utc&) = delete;
+    Utc& operator=(const Utc&) = delete;
+    ~Utc()
+    {
+        ::unsetenv("TZ");
+        ::tzset();
+    }
+};
+
+StatusReport some_report()
+{
+    StatusReport report{"0.1.0", 1200, 1204, since, false, {}, 3, 16384, 7, 2, 1024, 1, 4, {}, {}};
+    report.listeners = {{"mux", "/var/run/saslauthd/mux", "default"}};
+    BackendStatus local{"local", "sasldb", 2, 64, {{1205, "idle", 3423}, {1206, "busy", 12}}, 5, 1024, 6,
+                        8,       9,        1, {}};
+    local.workers.push_back({1207, "starting", 0});
+    local.decisions.set(Verdict::accepted, 3400);
+    local.decisions.set(Verdict::rejected, 35);
+    report.backends = {local};
+    report.logins.set(Verdict::accepted, 3401);
+    report.logins.set(Verdict::unavailable, 2);
+    return report;
+}
+
+std::string text_of(const StatusReport& report, std::int64_t age = 3 * 86400 + 4 * 3600 + 59)
+{
+    const Utc utc;
+    return status_text(report, since + age);
+}
+
+/// `postern status` against a daemon with that answer.
+ProgramRun status_against(const ReplyServer::Reply& reply, std::vector<std::string> more = {})
+{
+    const TemporaryDirectory directory;
+    const ReplyServer server{directory.file("control"), {reply}};
+    more.insert(more.begin(), {"postern", "status", "-m", directory.path()});
+    return run_program(POSTERN_PROGRAM, more);
+}
+
+} // namespace
+
+TEST_CASE("a status is told in tables", "[status]")
+{
+    CHECK(text_of(some_report()) == R"(Postern 0.1.0, counting since 2023-11-14 22:13:20 (3 d 4 h)
+
+PROCESS           PID  STATE     ANSWERS
+supervisor       1200
+front            1204
+worker of local  1205  idle         3423
+worker of local  1206  busy           12
+worker of local  1207  starting        0
+
+LISTENER  ROUTE    SOCKET
+mux       default  /var/run/saslauthd/mux
+
+BACKEND  TYPE    IDLE  BUSY  STARTING  KEPT  MAX  STARTED  LOST
+local    sasldb     1     1         1     2   64        9     1
+
+QUEUE OF  WAITING   MAX  DECLINED  OUTWAITED
+local           5  1024         6          8
+
+VERDICTS       accepted  rejected  unknown_user  barred  unavailable
+of local           3400        35             0       0            0
+of all logins      3401         0             0       0            2
+
+FRONT             NOW    MAX  MADE ROOM
+sessions            3  16384          7
+delayed refusals    2   1024          1
+log lines dropped: 4
+)");
+}
+
+TEST_CASE("a supervisor that is gone is told, and so is a front that finishes", "[status]")
+{
+    StatusReport report = some_report();
+    report.supervisor = 0;
+    report.is_finishing = true;
+    CHECK_THAT(text_of(report),
+               Catch::Contains("\nsupervisor: gone (the front serves on)\n") &&
+                   Catch::Contains("\nfinishing: who has connected is served, nobody new is\n") &&
+                   !Catch::Contains("supervisor  "));
+    CHECK_THAT(text_of(some_report()), !Catch::Contains("gone") && !Catch::Contains("finishing"));
+}
+
+TEST_CASE("how long it has counted is told in the two largest units", "[status]")
+{
+    const auto [seconds, text] = GENERATE(table<std::int64_t, std::string>({
+        {0, "(0 s)"},
+        {59, "(59 s)"},
+        {60, "(1 min 0 s)"},
+        {3599, "(59 min 59 s)"},
+        {3600, "(1 h 0 min)"},
+        {86399, "(23 h 59 min)"},
+        {86400, "(1 d 0 h)"},
+        {400 * 86400, "(400 d 0 h)"},
+        {-5, "(0 s)"},
+    }));
+    CAPTURE(seconds);
+    CHECK_THAT(text_of(some_report(), seconds), Catch::Contains(text));
+}
+
+TEST_CASE("a time that cannot be is no trouble", "[status]")
+{
+    StatusReport report = some_report();
+    report.since = GENERATE(INT64_MIN, INT64_MAX);
+    CHECK_THAT(text_of(report), Catch::StartsWith("Postern 0.1.0, counting since "));
+}
+
+TEST_CASE("large numbers and long names fit 80 columns", "[status]")
+{
+    StatusReport report = some_report();
+    report.since = since;
+    report.supervisor = report.front = 4'194'304;
+    report.sessions = report.sessions_displaced = report.delayed = report.left_early = 9'999'999'999;
+    report.listeners.front().name = "submission-relay";
+    report.listeners.front().socket = "/var/spool/postfix/var/run/saslauthd/mux";
+    BackendStatus& backend = report.backends.front();
+    backend.name = "staff-directory";
+    backend.type = "kerberos5";
+    backend.workers_ready = backend.workers_max = 512;
+    backend.workers_started = 99'999'999;
+    backend.workers_lost = 99'999;
+    backend.waiting = backend.declined = backend.outwaited = 9'999'999'999;
+    backend.workers.assign(512, {4'194'304, "condemned", 9'999'999'999});
+    for (const Verdict verdict : all_verdicts) {
+        backend.decisions.set(verdict, 999'999'999);
+        report.logins.set(verdict, 999'999'999);
+    }
+    std::istringstream lines{text_of(report)};
+    for (std::string line; std::getline(lines, line);) {
+        CAPTURE(line);
+        CHECK(line.size() <= 80);
+    }
+}
+
+TEST_CASE("a daemon without listeners, backends or anything is told too", "[status]")
+{
+    CHECK_THAT(text_of(StatusReport{}), Catch::Contains("front") && Catch::Contains("of all logins"));
+}
+
+TEST_CASE("no text of a status can steer the terminal or forge a line", "[status]")
+{
+    StatusReport report = some_report();
+    const std::string hostile = "x\x1b[2J\nfront  1\r\u009b";
+    BackendStatus& backend = report.backends.front();
+    for (std::string* text :
+         {&report.version, &report.listeners[0].name, &report.listeners[0].socket, &report.listeners[0].route,
+          &backend.name, &backend.type, &backend.workers[0].state})
+        *text = hostile;
+    const std::string text = text_of(report);
+    CHECK(std::ranges::count(text, '\n') == std::ranges::count(text_of(some_report()), '\n'));
+    for (const std::string steering : {"\x1b", "\r", "\u009b"})
+        CHECK_THAT(text, !Catch::Contains(steering));
+}
+
+TEST_CASE("postern status prints what the daemon has told", "[status]")
+{
+    const ProgramRun run = status_against(control::write_status(some_report()));
+    CHECK(run.status == 0);
+    CHECK(run.errors.empty());
+    CHECK_THAT(run.output, Catch::StartsWith("Postern 0.1.0, counting since ") &&
+                               Catch::Contains("\nworker of local  1206  busy           12\n"));
+}
+
+TEST_CASE("postern status --json prints what the daemon has told, to the last field", "[status]")
+{
+    std::string line = control::write_status(some_report());
+    line.replace(line.find("\"sessions\""), 0, "\"mood\":{\"good\":true},");
+    const ProgramRun run = status_against(line, {"--json"});
+    CHECK(run.status == 0);
+    CHECK_THAT(run.output, Catch::Contains("\"mood\":{\"good\":true}") && Catch::StartsWith("{") &&
+                               Catch::EndsWith("}\n"));
+    const auto reply = control::parse_reply("{\"version\":1,\"ok\":true,\"status\":" + run.output + "}");
+    REQUIRE(reply);
+    CHECK(control::write_status(*reply->status) == control::write_status(some_report()));
+}
+
+TEST_CASE("postern status ends as its help says", "[status]")
+{
+    CHECK(status_against(control::write_problem("no memory")) == ProgramRun{1, "", "postern: no memory\n"});
+    CHECK(status_against(control::write_done()).status == 75);
+    CHECK(status_against("").status == 75);
+    CHECK(run_program(POSTERN_PROGRAM, {"postern", "status", "--run-directory", "/no/such"}) ==
+          ProgramRun{75, "", "postern: no daemon serves /no/such: No such file or directory\n"});
+    CHECK(status_against(control::write_done(), {"--timeout", "0"}).status == 64);
+}
+
+} // namespace postern

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "tools/status.hpp"
+
+#include "tools/control_client.hpp"
+#include "tools/text_table.hpp"
+
+#include <algorithm>
+#include <array>
+#include <boost/program_options/value_semantic.hpp>
+#include <chrono>
+#include <cstdlib>
+#include <ctime>
+#include <iostream>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace postern {
+
+namespace po = boost::program_options;
+
+namespace {
+
+constexpr int seconds_of_patience = 15;
+constexpr TextTable::Align right = TextTable::Align::right;
+
+struct StatusOptions {
+    ControlOptions control;
+    bool wants_json = false;
+};
+
+OptionRules rules_for(StatusOptions& values)
+{
+    OptionRules rules;
+    rules.synopsis = "postern status [options]";
+    add_control_options(rules, values.control, seconds_of_patience);
+    rules.options.add_options()("json", po::bool_switch(&values.wants_json), "as one line of JSON");
+    rules.notes =
+        "Ends with status 0 when the daemon has told its status, " + std::string{control_status_notes};
+    return rules;
+}
+
+/// The front that told it has read what strangers sent, and the terminal is root's.
+StatusReport harmless(StatusReport report)
+{
+    const auto clean = [](std::string& text) { text = printable(text); };
+    clean(report.version);
+    for (ListenerStatus& listener : report.listeners)
+        for (std::string* text : {&listener.name, &listener.socket, &listener.route})
+            clean(*text);
+    for (BackendStatus& backend : report.backends) {
+        clean(backend.name);
+        clean(backend.type);
+        for (WorkerStatus& worker : backend.workers)
+            clean(worker.state);
+    }
+    return report;
+}
+
+std::string local_time(std::int64_t seconds)
+{
+    const std::time_t time = seconds;
+    std::tm parts{};
+    std::array<char, 64> text{};
+    if (::localtime_r(&time, &parts) == nullptr)
+        return "a time unknown";
+    return {text.data(), std::strftime(text.data(), text.size(), "%Y-%m-%d %H:%M:%S", &parts)};
+}
+
+/// The two largest units of it: "3 d 4 h".
+std::string duration_text(std::int64_t seconds)
+{
+    const auto two = [](std::int64_t large, const char* large_unit, std::int64_t small,
+                        const char* small_unit) {
+        return std::to_string(large) + ' ' + large_unit + ' ' + std::to_string(small) + ' ' + small_unit;
+    };
+    if (seconds >= 86400)
+        return two(seconds / 86400, "d", seconds % 86400 / 3600, "h");
+    if (seconds >= 3600)
+        return two(seconds / 3600, "h", seconds % 3600 / 60, "min");
+    if (seconds >= 60)
+        return two(seconds / 60, "min", seconds % 60, "s");
+    return std::to_string(std::max<std::int64_t>(seconds, 0)) + " s";
+}
+
+std::string headline(const StatusReport& report, std::int64_t now)
+{
+    const std::int64_t began = std::clamp<std::int64_t>(report.since, 0, now);
+    std::string text = "Postern " + report.version + ", counting since " + local_time(began) + " (" +
+                       duration_text(now - began) + ")\n";
+    if (report.is_finishing)
+        text += "finishing: who has connected is served, nobody new is\n";
+    return text;
+}
+
+std::string processes(const StatusReport& report)
+{
+    TextTable table{{{"PROCESS", {}}, {"PID", right}, {"STATE", {}}, {"ANSWERS", right}}};
+    if (report.supervisor != 0)
+        table.add({"supervisor", std::to_string(report.supervisor), "", ""});
+    table.add({"front", std::to_string(report.front), "", ""});
+    for (const BackendStatus& backend : report.backends)
+        for (const WorkerStatus& worker : backend.workers)
+            table.add({"worker of " + backend.name, std::to_string(worker.pid), worker.state,
+                       std::to_string(worker.answers)});
+    const std::string_view gone = report.supervisor == 0 ? "supervisor: gone (the front serves on)\n" : "";
+    return table.text().append(gone);
+}
+
+std::string listeners(const StatusReport& report)
+{
+    TextTable table{{{"LISTENER", {}}, {"ROUTE", {}}, {"SOCKET", {}}}};
+    for (const ListenerStatus& listener : report.listeners)
+        table.add({listener.name, listener.route, listener.socket});
+    return table.text();
+}
+
+std::string workers_in(const BackendStatus& backend, std::string_view state)
+{
+    return std::to_string(std::ranges::count(backend.workers, state, &WorkerStatus::state));
+}
+
+std::string backends(const StatusReport& report)
+{
+    TextTable table{{{"BACKEND", {}},
+                     {"TYPE", {}},
+                     {"IDLE", right},
+                     {"BUSY", right},
+                     {"STARTING", right},
+                     {"KEPT", right},
+                     {"MAX", right},
+                     {"STARTED", right},
+                     {"LOST", right}}};
+    for (const BackendStatus& backend : report.backends)
+        table.add({backend.name, backend.type, workers_in(backend, "idle"), workers_in(backend, "busy"),
+                   workers_in(backend, "starting"), std::to_string(backend.workers_ready),
+                   std::to_string(backend.workers_max), std::to_string(backend.workers_started),
+                   std::to_string(backend.workers_lost)});
+    return table.text();
+}
+
+std::string queues(const StatusReport& report)
+{
+    TextTable table{
+        {{"QUEUE OF", {}}, {"WAITING", right}, {"MAX", right}, {"DECLINED", right}, {"OUTWAITED", right}}};
+    for (const BackendStatus& backend : report.backends)
+        table.add({backend.name, std::to_string(backend.waiting), std::to_string(backend.queue_max),
+                   std::to_string(backend.declined), std::to_string(backend.outwaited)});
+    return table.text();
+}
+
+std::vector<std::string> verdict_row(std::string name, const VerdictCounts& counts)
+{
+    std::vector<std::string> row{std::move(name)};
+    for (const Verdict verdict : all_verdicts)
+        row.push_back(std::to_string(counts.of(verdict)));
+    return row;
+}
+
+std::string verdicts(const StatusReport& report)
+{
+    std::vector<TextTable::Column> columns{{"VERDICTS", {}}};
+    for (const Verdict verdict : all_verdicts)
+        columns.push_back({std::string{verdict_text(verdict)}, right});
+    TextTable table{std::move(columns)};
+    for (const BackendStatus& backend : report.backends)
+        table.add(verdict_row("of " + backend.name, backend.decisions));
+    table.add(verdict_row("of all logins", report.logins));
+    return table.text();
+}
+
+std::string fronts_own(const StatusReport& report)
+{
+    TextTable table{{{"FRONT", {}}, {"NOW", right}, {"MAX", right}, {"MADE ROOM", right}}};
+    table.add({"sessions", std::to_string(report.sessions), std::to_string(report.sessions_max),
+               std::to_string(report.sessions_displaced)});
+    table.add({"delayed refusals", std::to_string(report.delayed), std::to_string(report.delayed_max),
+               std::to_string(report.left_early)});
+    return table.text() + "log lines dropped: " + std::to_string(report.log_lines_dropped) + '\n';
+}
+
+} // namespace
+
+std::string status_text(const StatusReport& report, std::int64_t now)
+{
+    const StatusReport shown = harmless(report);
+    return headline(shown, now) + '\n' + processes(shown) + '\n' + listeners(shown) + '\n' + backends(shown) +
+           '\n' + queues(shown) + '\n' + verdicts(shown) + '\n' + fronts_own(shown);
+}
+
+int run_status(Arguments arguments)
+{
+    StatusOptions values;
+    if (!parse_options(rules_for(values), {arguments.begin(), arguments.end()}))
+        return EXIT_SUCCESS;
+    const ControlOutcome outcome = ask_daemon(values.control, control::Command::status);
+    if (outcome.kind != ControlOutcome::Kind::answered || !outcome.reply.is_ok)
+        return report_trouble(outcome);
+    if (values.wants_json)
+        std::cout << outcome.reply.status_json << '\n';
+    else
+        std::cout << status_text(*outcome.reply.status, std::time(nullptr));
+    return EXIT_SUCCESS;
+}
+
+} // namespace postern
