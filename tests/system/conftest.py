@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What every system test may ask for. Started by tests/run, inside tests/system/namespace.
 
-    sasldb           /etc/sasldb2 with ALICE (host's realm) and BOB (example.org), written by Debian's saslpasswd2
-    postern          posternd -a sasldb -n 5 -f in a new run directory, stopped and checked at the end
-    saslauthd        Debian's, the same interface
-    start_postern    starts one more, or one with other arguments: start_postern("-r", mode="", workers=2)
-    start_saslauthd  the same for Debian's
-    syslog           rsyslogd on /dev/log; empty at the start of the test
+    sasldb              /etc/sasldb2 with ALICE (host's realm) and BOB (example.org), written by Debian's saslpasswd2
+    postern             posternd -a sasldb -n 5 -f in a new run directory, stopped and checked at the end
+    saslauthd           Debian's, the same interface
+    start_postern       starts one more, or one with other arguments: start_postern("-r", mode="", workers=2)
+    start_postern_conf  starts one with a postern.conf: start_postern_conf(text, *flags, mode="-f")
+    start_saslauthd     the same as start_postern for Debian's
+    syslog              rsyslogd on /dev/log; empty at the start of the test
 """
 
 import os
@@ -44,8 +45,15 @@ def daemons():
 
 @pytest.fixture
 def start_postern(daemons):
-    """start_postern(*flags, mode="-f", backend="sasldb", workers=5, failure_delay="0", program=…, directory=…)"""
+    """start_postern(*flags, mode="-f", backend="sasldb", workers=5, failure_delay="0", program=…, directory=…,
+    descriptors_max=…)"""
     return lambda *flags, **kind: daemons.start(daemon.posternd(*flags, **kind))
+
+
+@pytest.fixture
+def start_postern_conf(daemons):
+    """start_postern_conf(text, *flags, mode="-f", program=…, directory=…); DIR in the text is its directory"""
+    return lambda text, *flags, **kind: daemons.start(daemon.postern_conf(text, *flags, **kind))
 
 
 @pytest.fixture

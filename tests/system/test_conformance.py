@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """posternd and Debian's saslauthd answer alike, byte for byte, but for the rows of docs/differences.md."""
 
+from dataclasses import replace
 from fnmatch import fnmatchcase
 
 import pytest
 
 from support import daemon, differences
-from support.conformance import CASES, LONG, RIGHT, WRONG, Case, complaints, converse, write_accounts
+from support.conformance import (CASES, EVERY_CASE, HIDDEN, HOST_CASES, LONG, RIGHT, WRONG, Case, complaints, converse,
+                                 rows_about, write_accounts, write_host_accounts)
 from support.eventually import eventually
+from support.host_accounts import PASSWD, SHADOW, HostAccounts
 from support.lying_server import LyingServer
 from support.sasldb import ALICE, BOB, Sasldb
 from support.wire import Reply, counted
@@ -43,6 +46,70 @@ def candidate(servers):
 def test_both_answer_alike(case, servers):
     theirs, ours = (converse(server.socket, case) for server in servers[case.flags])
     assert not complaints(case.name, theirs, ours, ROWS)
+
+
+# ---- the same with the host's accounts: another place to ask, the same protocol
+
+
+def rows_of(backend):
+    return (differences.of_section("On the wire, pam, shadow and getpwent") +
+            differences.of_section(f"On the wire, {backend}"))
+
+
+@pytest.fixture(scope="module", params=["pam", "shadow", "getpwent"])
+def on_host(request):
+    """The backend's name, and Debian's server and ours, by their flags, on the same /etc."""
+    host, started, backend = HostAccounts(), daemon.Daemons(), request.param
+    write_host_accounts(host, with_hash_in_passwd=backend == "getpwent")
+    host.ask_files_alone()
+    host.write_stack("outage", "auth required pam_debug.so auth=authinfo_unavail\naccount required pam_permit.so\n")
+    yield backend, {flags: (started.start(daemon.saslauthd(*flags, backend=backend)),
+                            started.start(daemon.posternd(*flags, backend=backend))) for flags in ((), ("-r",))}
+    started.close()
+    host.put_back()
+
+
+@pytest.mark.parametrize("case", HOST_CASES, ids=str)
+def test_both_answer_alike_about_accounts_of_the_host(case, on_host):
+    backend, servers = on_host
+    theirs, ours = (converse(server.socket, case) for server in servers[case.flags])
+    assert not complaints(case.name, theirs, ours, rows_of(backend))
+
+
+def test_a_row_about_the_host_that_is_not_needed_is_caught(on_host):
+    backend, servers = on_host
+    rows = rows_of(backend)
+    sent = {case.name: converse(servers[case.flags][0].socket, case) for case in HOST_CASES}
+    for row in (row for row in rows if not row.case.startswith("outage-")):
+        about = [name for name, reply in sent.items() if row in rows_about(name, reply, rows)]
+        assert about, f"no case needs {row}"
+        for name in about:
+            assert complaints(name, sent[name], sent[name], rows)
+
+
+def test_an_outage_of_what_the_host_asks_is_not_a_wrong_password(on_host):
+    backend, servers = on_host
+
+    def compare(name, user, service="imap"):
+        theirs, ours = (server.ask(user, ALICE.password, service) for server in servers[()])
+        assert not complaints(name, theirs, ours, rows_of(backend))
+        assert ours.is_unavailable
+
+    def compare_without(file, name):
+        aside = file.rename(file.with_suffix(".aside"))
+        try:
+            compare(name, ALICE.user)
+        finally:
+            aside.rename(file)
+
+    if backend == "pam":
+        compare("outage-of-a-module", ALICE.user, "outage")
+    if backend == "shadow":
+        compare("outage-hidden-by-nis", HIDDEN)
+        compare_without(SHADOW, "outage-no-shadow-file")
+    if backend == "getpwent":
+        compare_without(PASSWD, "outage-no-passwd-file")
+    assert all(server.ask(ALICE.user, ALICE.password).is_accepted for server in servers[()])
 
 
 # ---- outages: the only place where NO may become the empty reply
@@ -169,3 +236,4 @@ def test_a_row_cannot_allow_what_it_does_not_say():
     assert complaints("x", no, outage, row("text", postern='""'))
     assert complaints("x", yes, outage, row("outage", '"OK"', '""'))
     assert complaints("x", no, yes, row("defect") + row("defect"))
+    assert complaints("x", no, yes, [replace(some, case=EVERY_CASE) for some in row("defect")])

@@ -89,7 +89,7 @@ def test_a_refusal_in_the_log_differs_in_its_reason_alone(syslog, saslauthd, pos
 
 def test_there_is_no_accept_lock(sasldb, start_saslauthd, start_postern):
     assert sorted(os.listdir(start_saslauthd(mode="").directory)) == ["mux", "mux.accept", "saslauthd.pid"]
-    assert sorted(os.listdir(start_postern(mode="").directory)) == ["mux", "saslauthd.pid"]
+    assert sorted(os.listdir(start_postern(mode="").directory)) == ["control", "mux", "saslauthd.pid"]
 
 
 def test_a_foreground_daemon_ends_alone(sasldb):

@@ -6,6 +6,7 @@ process has more descriptors than before.
 """
 
 import os
+import resource
 import signal
 import socket
 import statistics
@@ -17,10 +18,12 @@ from contextlib import contextmanager
 
 import pytest
 
+from support import control
 from support.eventually import eventually
 from support.load import Expected, right_and_wrong, wrong_answers
 from support.places import POSTERND
 from support.sasldb import ALICE, BOB
+from support.wire import request
 
 SASLDB_LOGINS = right_and_wrong(ALICE) + right_and_wrong(BOB)
 FAULT_LOGINS = [Expected("anybody", "good", "", True), Expected("anybody", "bad", "", False),
@@ -28,13 +31,31 @@ FAULT_LOGINS = [Expected("anybody", "good", "", True), Expected("anybody", "bad"
 
 
 @pytest.fixture
-def faulty(start_postern):
+def start_five(start_postern):
+    """Five workers, whatever waits: who counts descriptors would count those of a pool that has grown, too."""
+    return lambda *flags, **kind: start_postern("--workers-max", "5", *flags, **kind)
+
+
+@pytest.fixture
+def postern(sasldb, start_five):
+    return start_five()
+
+
+@pytest.fixture
+def faulty(start_five):
     """posternd with the backend type `fault`, which does what the user's name says."""
-    return start_postern("--deadline", "2s", backend="fault")
+    return start_five("--deadline", "2s", backend="fault")
 
 
 def is_complete(daemon, backend):
-    return len(daemon.fronts) == 1 and len(daemon.workers(backend)) == 5
+    """One front, and five workers that have nothing to do: one that is being started holds more descriptors."""
+    if len(daemon.fronts) != 1 or len(daemon.workers(backend)) != 5:
+        return False
+    try:
+        workers = control.backend_status(daemon.directory, backend)["workers"]
+    except (OSError, ValueError):  # that front is gone
+        return False
+    return [worker["state"] for worker in workers] == ["idle"] * 5
 
 
 @contextmanager
@@ -47,7 +68,6 @@ def unharmed(daemon, logins, backend="sasldb"):
     assert wrong_answers(daemon.ask, logins) == []
     eventually(lambda: is_complete(daemon, backend), "those who died have successors")
     eventually(lambda: daemon.descriptor_counts() == before, f"descriptors are as they were: {before}", 10)
-
 
 
 # Processes that die
@@ -111,17 +131,6 @@ def asleep(daemon):
             if (worker.directory / "syscall").read_text().startswith("34 ")]
 
 
-def test_a_supervisor_that_dies_takes_its_family_along(sasldb, start_postern, daemons):
-    postern = start_postern()
-    family = postern.supervisor.children
-    postern.supervisor.kill()
-    for process in family:
-        process.wait_gone()
-    postern.wait()
-    restarted = start_postern(directory=postern.directory)
-    assert wrong_answers(restarted.ask, SASLDB_LOGINS) == []
-
-
 # Backends that hang, crash and lie
 
 @pytest.mark.parametrize("order", ["sleep", "garbage", "wrongid", "stop"])
@@ -147,8 +156,8 @@ def test_all_workers_hanging_delays_others_to_the_deadline_and_no_longer(faulty)
         assert [login.result().raw for login in hanging] == [b"\0\0"] * 15
 
 
-def test_one_backend_that_hangs_leaves_the_other_as_it_was(sasldb, start_postern):
-    postern = start_postern("--deadline", "2s", backend="sasldb,fault")
+def test_one_backend_that_hangs_leaves_the_other_as_it_was(sasldb, start_five):
+    postern = start_five("--deadline", "2s", backend="sasldb,fault")
     with ThreadPoolExecutor(10) as pool:
         hanging = [pool.submit(postern.ask, "sleep", "x") for _ in range(10)]
         assert wrong_answers(postern.ask, [Expected(ALICE.user, ALICE.password, ALICE.realm, True),
@@ -186,6 +195,33 @@ def test_honest_logins_pass_a_thousand_silent_connections_kept_up_for_a_minute(p
         eventually(lambda: len(postern.front.descriptors) < 100, "the silent ones are gone", 20)
 
 
+@pytest.fixture
+def many_descriptors():
+    """For the tests' own ends of connections."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    assert hard > 5000, "this machine does not allow so many descriptors: the test would show nothing"
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_two_thousand_who_come_at_once_are_served_as_one_would_be(sasldb, start_five, many_descriptors):
+    """Row 35: what is numbered 1024 and above is a descriptor like others."""
+    postern = start_five("--deadline", "120s", "--queue-max", "4000")
+    requests = [(request(ALICE.user, ALICE.password, realm=ALICE.realm), b"\0\2OK"),
+                (request(ALICE.user, "looking-glass", realm=ALICE.realm), b"\0\2NO")] * 1000
+    with unharmed(postern, SASLDB_LOGINS):
+        connections = [postern.connect().send(sent[:-1]) for sent, _ in requests]
+        eventually(lambda: len(postern.front.descriptors) > 2000, "all are accepted", 60)
+        assert max(postern.front.descriptors) > 2000
+        assert wrong_answers(postern.ask, SASLDB_LOGINS) == []
+        for connection, (sent, _) in zip(connections, requests):
+            connection.send(sent[-1:])
+        for connection, (_, expected) in zip(connections, requests):
+            with connection:
+                assert connection.reply().raw == expected
+
+
 def keep_connections(path, count, stop):
     """Opens `count` connections that say nothing, and a new one for each that the server ends."""
     connections = []
@@ -213,8 +249,8 @@ def is_open(connection):
 
 
 @pytest.mark.parametrize("sent", [b"", b"\0", b"\0\5ali", b"\0\5alice\0\3pw1\0\0\0"], ids=["nothing", "a byte", "half a name", "all but one"])
-def test_a_silent_client_is_ended_at_the_deadline(sasldb, start_postern, sent):
-    postern = start_postern("--deadline", "1s")
+def test_a_silent_client_is_ended_at_the_deadline(sasldb, start_five, sent):
+    postern = start_five("--deadline", "1s")
     with unharmed(postern, SASLDB_LOGINS), postern.connect() as connection:
         before = time.monotonic()
         reply = connection.send(sent).reply()
@@ -223,8 +259,8 @@ def test_a_silent_client_is_ended_at_the_deadline(sasldb, start_postern, sent):
         assert time.monotonic() - before >= 0.9
 
 
-def test_a_client_that_drips_is_ended_at_the_deadline(sasldb, start_postern):
-    postern = start_postern("--deadline", "1s")
+def test_a_client_that_drips_is_ended_at_the_deadline(sasldb, start_five):
+    postern = start_five("--deadline", "1s")
     with unharmed(postern, SASLDB_LOGINS), postern.connect() as connection:
         connection.send(b"\0\xff")
         ended = threading.Event()
@@ -242,8 +278,8 @@ def test_a_client_that_drips_is_ended_at_the_deadline(sasldb, start_postern):
         assert not reply.is_accepted
 
 
-def test_a_client_that_never_stops_sending_is_ended_at_the_deadline(sasldb, start_postern):
-    postern = start_postern("--deadline", "1s")
+def test_a_client_that_never_stops_sending_is_ended_at_the_deadline(sasldb, start_five):
+    postern = start_five("--deadline", "1s")
     with unharmed(postern, SASLDB_LOGINS), postern.connect() as connection:
         end = time.monotonic() + 10
         with pytest.raises(OSError):
@@ -275,8 +311,8 @@ def test_a_client_that_hangs_up_leaves_no_trace(postern, position):
             assert postern.output == log
 
 
-def test_beyond_the_bound_on_connections_the_one_idle_for_longest_ends(sasldb, start_postern):
-    postern = start_postern("--sessions-max", "20")
+def test_beyond_the_bound_on_connections_the_one_idle_for_longest_ends(sasldb, start_five):
+    postern = start_five("--sessions-max", "20")
     with unharmed(postern, SASLDB_LOGINS):
         silent = [postern.connect() for _ in range(20)]
         assert postern.ask(ALICE.user, ALICE.password, realm=ALICE.realm).is_accepted
@@ -284,6 +320,27 @@ def test_beyond_the_bound_on_connections_the_one_idle_for_longest_ends(sasldb, s
         assert silent[19].reply(0.01).ending == "open"
         for connection in silent:
             connection.socket.close()
+
+
+@pytest.mark.parametrize("descriptors_max, silent_max", [(24, 9), (64, 15), (256, 181)])
+def test_descriptors_that_run_out_cost_the_silent_and_nobody_else(sasldb, start_five, descriptors_max, silent_max):
+    """The smallest limit leaves less than the front's own bound on sessions: accept(2) itself says EMFILE there."""
+    postern = start_five(descriptors_max=descriptors_max)
+    assert postern.front.limits["Max open files"] == (str(descriptors_max),) * 2
+    with unharmed(postern, SASLDB_LOGINS):
+        family = postern.processes()
+        silent = [postern.connect() for _ in range(2 * descriptors_max)]
+        assert wrong_answers(postern.ask, SASLDB_LOGINS, at_a_time=4) == []
+        alive = [is_open_still(connection) for connection in silent]
+        assert 0 < alive.count(True) <= silent_max
+        assert alive == sorted(alive)  # those idle for longest were ended first
+        assert postern.processes() == family
+        for connection in silent:
+            connection.socket.close()
+
+
+def is_open_still(connection):
+    return connection.reply(0.001).ending == "open"
 
 
 def test_a_request_of_nonsense_stays_in_its_connection(postern):
@@ -307,8 +364,8 @@ def test_a_request_of_nonsense_stays_in_its_connection(postern):
 
 # The log
 
-def test_a_syslogd_that_stands_still_delays_nobody_and_the_loss_is_told(sasldb, start_postern, syslog):
-    postern = start_postern(mode="")
+def test_a_syslogd_that_stands_still_delays_nobody_and_the_loss_is_told(sasldb, start_five, syslog):
+    postern = start_five(mode="")
     with unharmed(postern, SASLDB_LOGINS):
         syslog.pause()
         assert wrong_answers(postern.ask, SASLDB_LOGINS, 2000) == []
@@ -321,8 +378,26 @@ def tells_of_loss(postern, syslog):
     return any("log lines were dropped" in text for text in syslog.texts())
 
 
-def test_a_syslogd_that_was_restarted_is_found_again(sasldb, start_postern, syslog):
-    postern = start_postern(mode="")
+def test_a_syslogd_that_stands_still_keeps_nothing_from_its_time(start_five, syslog):
+    """Row 34: deadlines, the end of those who are past theirs, successors, and the daemon's own end."""
+    postern = start_five("--deadline", "2s", "-V", backend="fault", mode="")
+    with unharmed(postern, FAULT_LOGINS, "fault"):
+        syslog.pause().fill()
+        with ThreadPoolExecutor(1) as pool:
+            hanging = pool.submit(postern.ask, "sleep", "x")
+            (victim,) = eventually(lambda: asleep(postern), "a worker sleeps")
+            assert hanging.result().is_unavailable
+        victim.wait_gone()
+        assert postern.ask("crash", "x").is_unavailable
+        front = postern.front.kill()
+        assert postern.ask("anybody", "good", seconds=60).is_accepted
+        assert postern.front != front
+    postern.stop()
+    syslog.resume()
+
+
+def test_a_syslogd_that_was_restarted_is_found_again(sasldb, start_five, syslog):
+    postern = start_five(mode="")
     with unharmed(postern, SASLDB_LOGINS):
         syslog.stop()
         assert wrong_answers(postern.ask, SASLDB_LOGINS) == []
@@ -392,8 +467,8 @@ def test_the_comparison_of_times_finds_a_difference_where_there_is_one(start_pos
 
 # The end
 
-def test_requests_in_flight_are_answered_before_the_daemon_ends(start_postern):
-    postern = start_postern(backend="fault")
+def test_requests_in_flight_are_answered_before_the_daemon_ends(start_five):
+    postern = start_five(backend="fault")
     with ThreadPoolExecutor(3) as pool:
         slow = [pool.submit(postern.ask, "slow", "good", realm="1000") for _ in range(3)]
         eventually(lambda: len(postern.front.descriptors) > 10, "they have connected")
@@ -408,8 +483,8 @@ def sleeping_slowly(daemon):
                 if (worker.directory / "syscall").read_text().startswith("230 ")])
 
 
-def test_a_hanging_backend_does_not_keep_the_daemon_from_ending(start_postern):
-    postern = start_postern("--deadline", "1s", backend="fault")
+def test_a_hanging_backend_does_not_keep_the_daemon_from_ending(start_five):
+    postern = start_five("--deadline", "1s", backend="fault")
     with ThreadPoolExecutor(1) as pool:
         hanging = pool.submit(postern.ask, "sleep", "x")
         eventually(lambda: asleep(postern), "a worker sleeps")
@@ -461,8 +536,8 @@ lingering_socket.peers = []  # kept open
 
 
 def test_a_load_that_the_workers_cannot_bear_costs_the_excess_and_no_more(start_postern):
-    """10 logins of 100 ms at a time on 2 workers, for several deadlines."""
-    postern = start_postern("--deadline", "1s", backend="fault", workers=2)
+    """40 logins of 100 ms at a time on 2 workers, for several deadlines."""
+    postern = start_postern("--deadline", "1s", "--workers-max", "2", backend="fault", workers=2)
     end = time.monotonic() + 6
 
     def keep_asking(_):
@@ -479,12 +554,12 @@ def test_a_load_that_the_workers_cannot_bear_costs_the_excess_and_no_more(start_
     assert "was killed" not in postern.output
 
 
-def test_a_caller_that_ignores_its_children_is_no_reason_not_to_see_ours(sasldb, start_postern, tmp_path):
+def test_a_caller_that_ignores_its_children_is_no_reason_not_to_see_ours(sasldb, start_five, tmp_path):
     program = tmp_path / "ignoring"
     program.write_text(f"#!/usr/bin/python3\nimport os, signal, sys\nsignal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"
                        f"os.execv('{POSTERND}', sys.argv)\n")
     program.chmod(0o755)
-    postern = start_postern(program=program)
+    postern = start_five(program=program)
     with unharmed(postern, SASLDB_LOGINS):
         postern.front.kill()
 
@@ -500,8 +575,8 @@ def test_many_workers_start_and_die_together(sasldb, start_postern):
     assert postern.front == front
 
 
-def test_a_worker_that_hangs_ends_by_itself_when_nobody_is_left_to_end_it(start_postern):
-    postern = start_postern("--deadline", "1s", backend="fault")
+def test_a_worker_that_hangs_ends_by_itself_when_nobody_is_left_to_end_it(start_five):
+    postern = start_five("--deadline", "1s", backend="fault")
     with ThreadPoolExecutor(1) as pool:
         hanging = pool.submit(postern.ask, "sleep", "x")
         worker = eventually(lambda: asleep(postern), "a worker sleeps")[0]

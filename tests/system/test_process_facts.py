@@ -12,6 +12,8 @@ import subprocess
 import pytest
 
 from support.eventually import eventually
+from support.host_accounts import DEBIANS_STACK, HostAccounts
+from support.intrusion import make_call, unread_bytes
 from support.load import right_and_wrong, wrong_answers
 from support.places import BUILD
 from support.refused_calls import REFUSED, expect_refused_call
@@ -19,6 +21,15 @@ from support.sasldb import ALICE
 
 POSTERN_USER = pwd.getpwnam("postern")
 SASL_GROUP = grp.getgrnam("sasl")
+
+
+@pytest.fixture
+def host_and_sasldb(sasldb):
+    """Alice in the database, and nobody else anywhere; a PAM stack that delays nobody."""
+    host = HostAccounts()
+    host.write_stack("imap", DEBIANS_STACK)
+    yield
+    host.put_back()
 
 
 @pytest.fixture
@@ -64,6 +75,82 @@ def test_front_and_workers_have_no_capability_and_never_get_one(postern, workers
     for process in [postern.front, *workers]:
         assert [process.capabilities(which) for which in ("Eff", "Prm", "Inh", "Bnd", "Amb")] == [0] * 5
         assert process.has_no_new_privs
+
+
+def test_nobody_has_a_signal_handler_but_the_front_one_for_its_filter(host_and_sasldb, start_postern):
+    """Row 34 of the faults: what a handler interrupts may be anything."""
+    postern = start_postern(backend="sasldb,pam,shadow,getpwent", workers=1)
+    assert postern.ask(ALICE.user, ALICE.password).is_accepted
+    assert postern.ask("nobody-there", ALICE.password).is_refused, "which every one of them was asked about"
+    assert postern.front.caught_signals == {signal.SIGSYS}
+    others = [process for process in postern.processes() if process != postern.front]
+    assert len(others) == 5
+    assert {process: process.caught_signals for process in others if process.caught_signals} == {}
+
+
+# A file that a worker may not read as the account that it has
+
+READ_ANY_FILE = 1 << 2  # CAP_DAC_READ_SEARCH
+NOTICE = "sasldb: its account may not read its files: its workers run with CAP_DAC_READ_SEARCH"
+
+
+def test_a_database_for_root_alone_is_read_with_one_capability_and_the_log_says_so_once(sasldb, start_postern, syslog):
+    """As saslpasswd2 leaves it on many hosts: saslauthd, which is root, never minded."""
+    os.chown(sasldb.path, 0, 0)
+    sasldb.path.chmod(0o600)
+    postern = start_postern(mode="")
+    eventually(lambda: len(ready_workers(postern)) == 5, "five workers are ready")
+    assert wrong_answers(postern.ask, right_and_wrong(ALICE), 50) == []
+    for worker in ready_workers(postern):
+        assert [worker.capabilities(which) for which in ("Eff", "Prm", "Inh", "Bnd", "Amb")] == [
+            READ_ANY_FILE, READ_ANY_FILE, 0, 0, 0]
+        assert worker.uids == [POSTERN_USER.pw_uid] * 4
+        assert worker.has_no_new_privs
+    assert [postern.front.capabilities(which) for which in ("Eff", "Prm", "Inh", "Bnd", "Amb")] == [0] * 5
+    line = syslog.wait_for(NOTICE)
+    assert line.severity == "notice"
+    ready_workers(postern)[0].kill().wait_gone()  # a successor has nothing new to say
+    eventually(lambda: len(ready_workers(postern)) == 5, "the worker came back")
+    postern.ask("the-last-line", "x")
+    syslog.wait_for("the-last-line")
+    assert sum(NOTICE in text for text in syslog.texts()) == 1
+
+
+def test_a_database_for_the_group_is_read_with_none(sasldb, start_postern, syslog):
+    os.chown(sasldb.path, 0, SASL_GROUP.gr_gid)
+    sasldb.path.chmod(0o640)
+    postern = start_postern(mode="")
+    eventually(lambda: len(ready_workers(postern)) == 5, "five workers are ready")
+    assert wrong_answers(postern.ask, right_and_wrong(ALICE), 50) == []
+    for worker in ready_workers(postern):
+        assert [worker.capabilities(which) for which in ("Eff", "Prm", "Inh", "Bnd", "Amb")] == [0] * 5
+    syslog.wait_for("wrong password")
+    assert not [text for text in syslog.texts() if "CAP_DAC_READ_SEARCH" in text]
+
+
+def test_a_database_that_is_closed_later_is_an_outage(sasldb, start_postern):
+    """The right to read is settled at a worker's start: here it was not needed."""
+    postern = start_postern("--workers-max", "1", workers=1)
+    assert postern.ask(ALICE.user, ALICE.password).is_accepted
+    sasldb.path.rename(sasldb.set_aside)
+    sasldb.path.write_bytes(sasldb.set_aside.read_bytes())
+    sasldb.path.chmod(0o600)
+    assert postern.ask(ALICE.user, ALICE.password).is_unavailable
+    os.chown(sasldb.path, 0, SASL_GROUP.gr_gid)
+    sasldb.path.chmod(0o640)
+    assert postern.ask(ALICE.user, ALICE.password).is_accepted
+
+
+def test_what_even_root_cannot_read_is_an_outage(sasldb, start_postern):
+    sasldb.take_away()
+    sasldb.path.mkdir(mode=0o700)
+    try:
+        postern = start_postern()
+        assert postern.ask(ALICE.user, ALICE.password).is_unavailable
+    finally:
+        sasldb.path.rmdir()
+        sasldb.put_back()
+    assert postern.ask(ALICE.user, ALICE.password).is_accepted
 
 
 def test_the_front_is_filtered_and_has_an_empty_root_that_nobody_can_fill(postern):
@@ -138,19 +225,42 @@ def test_the_supervisor_works_in_the_run_directory(postern):
 # A front that was taken over
 
 CALLS = {"openat": 257, "socket": 41, "connect": 42, "execve": 59, "ptrace": 101}
+ALLOWED_CALL = 28  # madvise(2), which then says 0: nothing has happened
+CHANNEL = 3  # the descriptor
 
 
 @pytest.mark.parametrize("call", CALLS)
 def test_a_front_that_tries_what_it_never_does_is_ended_and_the_next_one_serves(postern, call):
     front = postern.front
     expect_refused_call(call)
-    subprocess.run(["gdb", "-p", str(front.pid), "-batch", "-ex", "handle SIGSYS nostop noprint pass",
-                    "-ex", f"call (long)syscall({CALLS[call]}, 0, 0, 0, 0, 0, 0)"],
-                   capture_output=True, timeout=60, check=False)
+    make_call(front, CALLS[call])
     front.wait_gone()
     eventually(lambda: f"{REFUSED} {call}\n" in postern.output, f"the log names {call}")
     assert wrong_answers(postern.ask, right_and_wrong(ALICE), 20) == []
     assert postern.front != front
+
+
+def test_a_front_that_may_make_a_call_is_not_harmed_by_one(postern):
+    """The control: it is the filter that ended the fronts above."""
+    front = postern.front
+    make_call(front, ALLOWED_CALL)
+    assert wrong_answers(postern.ask, right_and_wrong(ALICE), 20) == []
+    assert postern.front == front
+
+
+def test_a_front_s_last_words_are_heard_though_it_has_not_read_all_that_it_was_told(postern, workers):
+    """It is asked once a second whether it still turns. Question and last words cross here."""
+    front, supervisor = postern.front, postern.supervisor
+
+    def let_them_cross():
+        eventually(lambda: unread_bytes(front, CHANNEL) > 0, "it has been asked")
+        supervisor.kill(signal.SIGSTOP)
+
+    expect_refused_call("socket")
+    make_call(front, CALLS["socket"], while_it_stands=let_them_cross)
+    front.wait_gone()
+    supervisor.kill(signal.SIGCONT)
+    eventually(lambda: f"{REFUSED} socket\n" in postern.output, "the log names the call")
 
 
 # Files that must not be trusted, and files that must not be made
@@ -271,3 +381,16 @@ def test_without_root_every_process_runs_as_the_caller_and_the_log_says_so(sasld
     assert {tuple(process.uids) for process in postern.processes()} == {(nobody.pw_uid,) * 4}
     assert postern.front.seccomp_mode == 2
     assert "not started as root" in postern.output
+
+
+def test_without_root_a_database_of_root_alone_is_an_outage(sasldb, as_nobody, tmp_path, start_postern):
+    nobody = pwd.getpwnam("nobody")
+    directory = tmp_path / "run"
+    directory.mkdir()
+    os.chown(directory, nobody.pw_uid, nobody.pw_gid)
+    sasldb.path.chmod(0o600)
+    postern = start_postern(program=as_nobody, directory=directory)
+    assert postern.ask(ALICE.user, ALICE.password).is_unavailable
+    assert "CAP_DAC_READ_SEARCH" not in postern.output
+    sasldb.path.chmod(0o644)
+    assert postern.ask(ALICE.user, ALICE.password).is_accepted

@@ -1,18 +1,19 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Debian's tools and init script with our daemon, our tools with Debian's daemon, and both called by the other's name."""
 
+import json
 import os
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from support import daemon
+from support import daemon, libsasl2
 from support.eventually import eventually
 from support.lying_server import LyingServer
 from support.places import HOST_NAME, POSTERN, POSTERND, SASLAUTHD, TESTSASLAUTHD
 from support.processes import Process, all_processes
-from support.sasldb import ALICE, BOB, Account, Sasldb
+from support.sasldb import ALICE, BOB, Account, Sasldb, passwd
 from support.wire import counted
 
 
@@ -126,6 +127,23 @@ def test_postern_test_tells_an_outage_from_a_refusal(postern, sasldb):
     assert run(POSTERN, *arguments)[0] == 0
 
 
+def test_postern_test_tells_programs_in_json(postern, sasldb):
+    def verdicts(*login):
+        status, output, _ = run(POSTERN, "test", "--json", *login, "-f", postern.socket)
+        lines = [json.loads(line) for line in output.splitlines()]
+        assert [line["attempt"] for line in lines] == list(range(len(lines)))
+        assert {line["socket"] for line in lines} == {str(postern.socket)}
+        assert all(0 <= line["milliseconds"] < 15000 for line in lines)
+        assert ALICE.password not in output
+        return status, [(line["verdict"], line.get("cause")) for line in lines]
+
+    assert verdicts(*LOGINS["right"]) == (0, [("accepted", None)])
+    assert verdicts(*LOGINS["three times wrong"]) == (255, [("refused", None)] * 3)
+    sasldb.take_away()
+    assert verdicts(*LOGINS["right"]) == (os.EX_TEMPFAIL, [
+        ("unavailable", "the daemon could not ask its backend (empty reply)")])
+
+
 # ---- password databases, both ways
 
 
@@ -133,11 +151,6 @@ def test_postern_test_tells_an_outage_from_a_refusal(postern, sasldb):
 def database():
     """Another one than /etc/sasldb2."""
     return Sasldb(Path("/etc/postern-test-sasldb2"))
-
-
-def passwd(database, name, password):
-    status, output, problem = run(POSTERN, "passwd", "-f", database.path, name, input=password + "\n")
-    assert status == 0, output + problem
 
 
 def test_saslpasswd2s_files_serve_posternd(database, start_postern):
@@ -181,6 +194,62 @@ def test_saslpasswd2_changes_what_postern_passwd_wrote(saslauthd, postern, sasld
     for server in (saslauthd, postern):
         assert server.ask("carol", "changed", realm="example.org").is_accepted
         assert server.ask("carol", "christmas", realm="example.org").is_refused
+
+
+# ---- hashes, which Cyrus SASL knows nothing of
+
+
+def test_a_hash_is_checked_by_posternd_and_is_no_password_of_cyrus_sasl(saslauthd, postern, sasldb):
+    said = passwd(sasldb, ALICE.user, "changed", "--argon2")
+    assert said == f"{ALICE.user}@{ALICE.realm}: changed in {sasldb.path}, as an Argon2id hash\n"
+    assert f"{ALICE.user}@{ALICE.realm}: userPassword" not in sasldb.listing()
+    kept = sasldb.entry(ALICE.user, ALICE.realm, "posternArgon2id")
+    assert kept.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+    assert b"changed" not in sasldb.path.read_bytes()
+
+    assert postern.ask(ALICE.user, "changed").is_accepted
+    for server in (saslauthd, postern):
+        assert server.ask(BOB.user, BOB.password, realm=BOB.realm).is_accepted
+        assert server.ask(ALICE.user, ALICE.password).is_refused
+        assert server.ask(ALICE.user, kept).is_refused
+    assert saslauthd.ask(ALICE.user, "changed").is_refused
+
+
+def test_libsasl2_itself_takes_no_hash_for_a_password(sasldb):
+    assert libsasl2.accepts(ALICE.user, ALICE.password)
+    passwd(sasldb, ALICE.user, "changed", "--argon2")
+    kept = sasldb.entry(ALICE.user, ALICE.realm, "posternArgon2id")
+    assert kept
+    for password in (ALICE.password, "changed", kept):
+        assert not libsasl2.accepts(ALICE.user, password)
+    sasldb.add(Account(ALICE.user, "theirs"))
+    assert libsasl2.accepts(ALICE.user, "theirs")
+
+
+def test_a_password_from_saslpasswd2_wins_over_a_hash(saslauthd, postern, sasldb):
+    passwd(sasldb, ALICE.user, "hashed", "--argon2")
+    sasldb.add(Account(ALICE.user, "theirs"))
+    for server in (saslauthd, postern):
+        assert server.ask(ALICE.user, "theirs").is_accepted
+        assert server.ask(ALICE.user, "hashed").is_refused
+    passwd(sasldb, ALICE.user, "plain")
+    assert sasldb.entry(ALICE.user, ALICE.realm, "posternArgon2id") is None
+    for server in (saslauthd, postern):
+        assert server.ask(ALICE.user, "plain").is_accepted
+        assert server.ask(ALICE.user, "theirs").is_refused
+
+
+def test_only_postern_passwd_deletes_a_hash(postern, sasldb):
+    passwd(sasldb, ALICE.user, "hashed", "--argon2")
+    sasldb.delete(ALICE)
+    assert postern.ask(ALICE.user, "hashed").is_accepted
+    assert passwd(sasldb, ALICE.user, "", "--delete") == f"{ALICE.user}@{ALICE.realm}: deleted from {sasldb.path}\n"
+    assert postern.ask(ALICE.user, "hashed").is_refused
+    assert sasldb.listing() == [f"{BOB.user}@{BOB.realm}: userPassword"]
+
+    status, output, problem = run(POSTERN, "passwd", "--delete", "-f", sasldb.path, ALICE.user)
+    assert (status, output) == (1, "") and "has no password there; nothing was changed" in problem
+    assert postern.ask(BOB.user, BOB.password, realm=BOB.realm).is_accepted
 
 
 # ---- posternd in saslauthd's place

@@ -6,12 +6,14 @@ are asked, with the same database, and whatever they send until they end the con
 byte, but for the rows of docs/differences.md.
 """
 
+import time
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from support.host_accounts import DEBIANS_STACK, cheap_hash
 from support.places import HOST_NAME
 from support.sasldb import ALICE, BOB, Account
-from support.wire import Connection, counted, request
+from support.wire import Connection, Reply, counted, request
 
 LONG = {length: Account(f"long{length}", "p" * length) for length in (255, 256, 257, 1024)}
 JOINED = Account("carol@example.org", "christmas", "example.org")  # the key that -r looks for: carol + example.org
@@ -34,6 +36,41 @@ def write_accounts(database):
     for account in (ALICE, BOB, *LONG.values(), *ODD):
         database.add(account)
     return database.add_key(JOINED)
+
+
+TODAY = int(time.time()) // 86400
+DATES = {  # of shadow entries, for accounts of these names
+    "old": f"{TODAY - 6}:0:5:7::", "aging": f"{TODAY - 5}:0:99:7::", "changed-in-1970": "0:0:5:7::",
+    "unchanged": ":0:5:7::", "every-day": f"{TODAY - 2}:0:0:7::", "lenient": f"{TODAY - 6}:0:5:7:30:",
+    "gone": f"19000:0:99999:7::{TODAY - 2}", "going": f"19000:0:99999:7::{TODAY + 9}", "zero": "19000:0:99999:7::0",
+    "old-and-gone": f"{TODAY - 6}:0:5:7::{TODAY - 2}",
+}
+HASHES = {  # that are none, or none that lets in
+    "no-hash": "", "star": "*", "locked": "!" + cheap_hash("wonderland"), "bang": "!", "x": "x", "half-a-hash": "$6$",
+    "method-of-nobody": "$99$salt$hash", "star-zero": "*0",
+}
+HIDDEN = "hidden-by-nis"
+
+
+def write_host_accounts(host, with_hash_in_passwd):
+    """Fills /etc with the accounts that the cases speak of, and a PAM stack as Debian has it."""
+    def add(user, hashed, **fields):
+        if with_hash_in_passwd:
+            host.add(user, in_passwd=hashed)
+        else:
+            host.add(user, hashed=hashed, **fields)
+
+    for account in (ALICE, BOB, *LONG.values(), *ODD, JOINED):
+        add(account.user, cheap_hash(account.password))
+    for user, dates in DATES.items():
+        add(user, cheap_hash(ALICE.password), dates=dates)
+    for user, hashed in HASHES.items():
+        add(user, hashed)
+    if not with_hash_in_passwd:
+        add(HIDDEN, "*NP*")
+        host.add("half", in_passwd=cheap_hash(ALICE.password))
+    for service in ("imap", "other"):
+        host.write_stack(service, DEBIANS_STACK)
 
 
 @dataclass(frozen=True)
@@ -205,16 +242,43 @@ def _odd_bytes():
             yield _login(f"odd-{name}-{field}", **{field: text})
 
 
+def _host_accounts():
+    for user in (*DATES, *HASHES, "half", "root"):
+        yield _login(f"account-{user}", login=user)
+        yield _login(f"account-{user}-wrong", login=user, password="looking-glass")
+    yield _login("hash-as-password", login="star", password="*")
+    yield _login("x-as-password", login="x", password="x")
+
+
+def _pam_services():
+    for name, service in {"empty": "", "other": "other", "in-capitals": "IMAP", "hidden": ".imap", "dot": ".",
+                          "dots": "..", "path": "/etc/pam.d/imap", "with-a-blank": "i map"}.items():
+        yield _login(f"service-{name}", service=service)
+
+
 CASES = [case for group in (_verdicts, _joined, _splits, _more_behind, _fifth_field, _limits, _nuls, _empties,
                             _early_ends, _odd_bytes) for case in group()]
+
+# What is the protocol's own business, splits and early ends, is the same whoever is asked.
+HOST_CASES = [case for group in (_verdicts, _joined, _fifth_field, _limits, _nuls, _empties, _odd_bytes, _host_accounts,
+                                 _pam_services) for case in group()]
 
 
 # ---- the comparison
 
 
+EVERY_CASE = "*"
+
+
+def rows_about(name, incumbent, rows):
+    """The rows of that name; without one, those about every case in which saslauthd sends the text that they state."""
+    named = [row for row in rows if row.case != EVERY_CASE and fnmatchcase(name, row.case)]
+    return named or [row for row in rows if row.case == EVERY_CASE and row.saslauthd == str(incumbent)]
+
+
 def complaints(name, incumbent, candidate, rows):
     """What is wrong with the candidate's reply to case `name`, seen beside the incumbent's and the table's rows."""
-    matching = [row for row in rows if fnmatchcase(name, row.case)]
+    matching = rows_about(name, incumbent, rows)
     if len(matching) > 1:
         return [f"{name}: {len(matching)} rows speak of it"]
     if not matching:
@@ -229,6 +293,8 @@ def complaints(name, incumbent, candidate, rows):
         problems.append(f"{name}: {incumbent} became {candidate}; only a row of kind 'defect' may say so")
     if candidate.is_unavailable and row.kind != "outage":
         problems.append(f"{name}: unavailable, where the backend could be asked")
+    if row.case == EVERY_CASE and row.kind != "text":
+        problems.append(f"{name}: a row about every case may change the text behind NO and nothing else")
     if row.kind in ("defect", "outage") and not row.test:
         problems.append(f"{name}: a row of kind {row.kind!r} needs a test of its own")
     return problems

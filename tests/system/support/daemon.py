@@ -3,6 +3,7 @@
 
 import grp
 import os
+import re
 import select
 import shutil
 import signal
@@ -29,22 +30,45 @@ class Daemon:
 
     `mode` is "-d" or "-f" (stays in front) or "" (detaches). stop() is a clean stop, and checks that it was one if
     it is ours; kill() is the other kind. What it writes to stderr is in `output`.
+
+    With the text of a postern.conf as `config` it is started with that file, and `sockets` has its listeners by
+    their names; `socket` is the first of them.
     """
 
-    def __init__(self, program, arguments, mode, directory):
+    def __init__(self, program, arguments, mode, directory, descriptors_max=None, config=None):
         self.has_own_directory = directory is None
         self.directory = directory = directory or new_run_directory()
         self.mode = mode
         self.is_debians = program == SASLAUTHD
-        self.command = [str(program), *arguments, "-m", str(directory), *([mode] if mode else [])]
-        self.socket = directory / "mux"
-        self.pid_file = directory / "saslauthd.pid"
+        limits = [] if descriptors_max is None else ["prlimit", f"--nofile={descriptors_max}:{descriptors_max}"]
+        self.config_file = directory / "postern.conf"
+        place = ["-m", directory] if config is None else ["--config", self.config_file]
+        self.command = [*limits, *(str(word) for word in (program, *arguments, *place, *([mode] if mode else [])))]
+        self.sockets = {"mux": directory / "mux"} if config is None else self.write_config(config)
+        self.socket = next(iter(self.sockets.values()))
+        self.pid_file = directory / ("saslauthd.pid" if config is None else "posternd.pid")
         self.output_file = directory.with_name(directory.name + ".stderr")
         self.pid = None
         self._files_before = set()
 
     def __repr__(self):
         return f"<{' '.join(self.command)}>"
+
+    def write_config(self, text):
+        """Writes the file that it is started with, and returns the sockets by their names.
+
+        DIR stands for its directory, which is its run directory too unless the text says another.
+        """
+        if "[daemon]" not in text:
+            text = "[daemon]\n" + text
+        if "run_directory" not in text:
+            text = text.replace("[daemon]", "[daemon]\nrun_directory = DIR", 1)
+        text = text.replace("DIR", str(self.directory))
+        self.config_file.touch(0o600)
+        self.config_file.write_bytes(text.encode("utf-8", "surrogateescape"))
+        self.sockets = {name: Path(path) for name, path in
+                        re.findall(r"^\[listener (\S+)\]$[^\[]*?^socket *= *(\S+)$", text, re.MULTILINE)}
+        return self.sockets
 
     def start(self, seconds=10.0):
         """Returns when somebody serves the socket."""
@@ -92,11 +116,14 @@ class Daemon:
 
     # asking
 
-    def ask(self, login, password, service="imap", realm="", seconds=15.0):
-        return wire.ask(self.socket, login, password, service, realm, seconds)
+    def ask(self, login, password, service="imap", realm="", seconds=15.0, listener=None):
+        return wire.ask(self._socket_of(listener), login, password, service, realm, seconds)
 
-    def connect(self, seconds=15.0):
-        return wire.Connection(self.socket, seconds)
+    def connect(self, seconds=15.0, listener=None):
+        return wire.Connection(self._socket_of(listener), seconds)
+
+    def _socket_of(self, listener):
+        return self.socket if listener is None else self.sockets[listener]
 
     # its processes
 
@@ -201,10 +228,16 @@ def _command_line(process):
         return ""
 
 
-def posternd(*arguments, mode="-f", backend="sasldb", workers=5, failure_delay="0", program=POSTERND, directory=None):
+def posternd(*arguments, mode="-f", backend="sasldb", workers=5, failure_delay="0", program=POSTERND, directory=None,
+             descriptors_max=None):
     """A posternd, not started yet."""
     flags = ["-a", backend, "-n", str(workers), "--failure-delay", failure_delay, *arguments]
-    return Daemon(program, flags, mode, directory)
+    return Daemon(program, flags, mode, directory, descriptors_max)
+
+
+def postern_conf(text, *arguments, mode="-f", program=POSTERND, directory=None):
+    """A posternd with a postern.conf of that text, not started yet."""
+    return Daemon(program, arguments, mode, directory, config=text)
 
 
 def saslauthd(*arguments, mode="", backend="sasldb", workers=5, directory=None):

@@ -4,7 +4,7 @@
 import time
 
 
-def eventually(condition, what, seconds=5.0):
+def eventually(condition, what, seconds=15.0):
     """The first true value of `condition()`; fails after `seconds`, saying `what` did not happen."""
     end = time.monotonic() + seconds
     while True:

@@ -83,6 +83,12 @@ class Process:
         return int(self.status("Cap" + which)[0], 16)
 
     @property
+    def caught_signals(self):
+        """Those that it has a handler for."""
+        mask = int(self.status("SigCgt")[0], 16)
+        return {number for number in range(1, 65) if mask >> (number - 1) & 1}
+
+    @property
     def has_no_new_privs(self):
         return self.status("NoNewPrivs") == ["1"]
 
@@ -141,7 +147,7 @@ class Process:
         os.kill(self.pid, number)
         return self
 
-    def wait_gone(self, seconds=5.0):
+    def wait_gone(self, seconds=15.0):
         eventually(lambda: not self.is_alive, f"{self} ends", seconds)
 
 

@@ -6,7 +6,7 @@ import os
 import subprocess
 from dataclasses import dataclass
 
-from support.places import HOST_NAME, SASLDB
+from support.places import HOST_NAME, POSTERN, SASLDB
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,14 @@ class Account:
 
 ALICE = Account("alice", "wonderland")
 BOB = Account("bob", "builder", "example.org")
+
+
+def passwd(database, name, password, *flags):
+    """What `postern passwd` says that it did."""
+    done = subprocess.run([POSTERN, "passwd", *flags, "-f", database.path, name], input=password + "\n",
+                          capture_output=True, text=True, timeout=20)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 class Sasldb:
@@ -45,6 +53,18 @@ class Sasldb:
                 f" {key.hex()}", f" {account.password.encode().hex()}", "DATA=END", ""]
         subprocess.run(["db_load", self.path], input="\n".join(dump).encode(), check=True, timeout=20)
         return self
+
+    def delete(self, account):
+        """As Debian's saslpasswd2 does it, which says success whatever it found."""
+        subprocess.run(["saslpasswd2", "-d", "-f", self.path, "-u", account.realm, account.user], check=True,
+                       capture_output=True, timeout=20)
+        return self
+
+    def entry(self, user, realm, name):
+        """The value of one property, as Debian's db_dump shows it; nothing when there is none."""
+        done = subprocess.run(["db_dump", "-p", self.path], capture_output=True, text=True, check=True, timeout=20)
+        lines = [line.strip() for line in done.stdout.partition("HEADER=END\n")[2].splitlines()]
+        return dict(zip(lines[::2], lines[1::2])).get(f"{user}\\00{realm}\\00{name}")
 
     def listing(self):
         """What Debian's sasldblistusers2 makes of the file, a line a user."""

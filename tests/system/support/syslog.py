@@ -3,6 +3,7 @@
 
 import json
 import signal
+import socket
 import subprocess
 import syslog
 from dataclasses import dataclass
@@ -70,6 +71,17 @@ class Syslog:
         """A syslogd that no longer reads: its socket fills, and a careless sender blocks for ever."""
         self.daemon.send_signal(signal.SIGSTOP)
         eventually(lambda: Process(self.daemon.pid).state == "T", "rsyslogd stands still")
+        return self
+
+    def fill(self):
+        """Until a syslog(3) of anybody would wait for ever; for one that stands still."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sender:
+            sender.connect("/dev/log")
+            try:
+                while True:
+                    sender.send(b"<14>full")
+            except BlockingIOError:
+                return self
 
     def resume(self):
         self.daemon.send_signal(signal.SIGCONT)
@@ -87,7 +99,7 @@ class Syslog:
     def texts(self, ident="saslauthd"):
         return [line.text for line in self.lines(ident)]
 
-    def wait_for(self, part, ident="saslauthd", seconds=5.0):
+    def wait_for(self, part, ident="saslauthd", seconds=15.0):
         """The first line whose text contains `part`."""
         return eventually(lambda: next((line for line in self.lines(ident) if part in line.text), None),
                           f"{ident} logs {part!r}", seconds)
