@@ -466,7 +466,8 @@ void ConfigFile::take_socket(const Section& section, const Entry& entry, const s
 
     if (::lstat(socket.c_str(), &status) == 0 && !S_ISSOCK(status.st_mode))
         note(section, entry,
-             "something that is no socket stands there; a socket that is left, or nothing, was expected");
+             "something that is no socket stands at " + socket +
+                 "; a socket that is left, or nothing, was expected");
 }
 
 void ConfigFile::check_whole()

@@ -305,8 +305,8 @@ TEST_CASE("no file is in a listener's way, unless it is a socket", "[config]")
     const std::string text = with_listener("socket = " + path + "\n");
     CHECK(complaint(text) == "none");
     const std::string said =
-        "FILE:8: [listener b] socket: something that is no socket stands there; a socket that "
-        "is left, or nothing, was expected";
+        "FILE:8: [listener b] socket: something that is no socket stands at " + path +
+        "; a socket that is left, or nothing, was expected";
     std::ofstream{path} << "precious";
     CHECK(complaint(text) == said);
     std::filesystem::remove(path);
