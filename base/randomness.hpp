@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+#include <cstdint>
+#include <functional>
+
+namespace postern {
+
+/// Where chance comes from: a number below `bound`. Whoever needs one is handed this; a test hands it a
+/// number of its own.
+using Randomness = std::function<std::uint32_t(std::uint32_t bound)>;
+
+} // namespace postern
