@@ -23,7 +23,7 @@ namespace {
 using Json = nlohmann::json;                ///< to look things up in
 using OrderedJson = nlohmann::ordered_json; ///< to be read by people, in the order it was made in
 
-constexpr int depth_max = 8; ///< a worker's fields are at 6
+constexpr int depth_max = 8; ///< a worker's and a server's fields are at 6
 constexpr std::size_t items_max = 4096;
 constexpr std::size_t shown_bytes_max = 64; ///< of what a problem repeats
 
@@ -37,6 +37,16 @@ void visit_members(auto& visit, Is<WorkerStatus> auto& worker)
     visit("pid", worker.pid);
     visit("state", worker.state);
     visit("answers", worker.answers);
+}
+
+void visit_members(auto& visit, Is<ServerStatus> auto& server)
+{
+    visit("name", server.name);
+    visit("state", server.state);
+    visit("failures", server.failures);
+    visit("problem", server.problem);
+    visit("down_since", server.down_since);
+    visit("next_probe_ms", server.next_probe_ms);
 }
 
 void visit_members(auto& visit, Is<BackendStatus> auto& backend)
@@ -53,6 +63,7 @@ void visit_members(auto& visit, Is<BackendStatus> auto& backend)
     visit("workers_started", backend.workers_started);
     visit("workers_lost", backend.workers_lost);
     visit("decisions", backend.decisions);
+    visit("servers", backend.servers);
 }
 
 void visit_members(auto& visit, Is<ListenerStatus> auto& listener)

@@ -14,8 +14,17 @@ namespace postern {
 
 struct WorkerStatus {
     std::uint32_t pid = 0;
-    std::string state; ///< starting, idle, busy or condemned
+    std::string state; ///< starting, preparing, idle, busy, probing or condemned
     std::uint64_t answers = 0;
+};
+
+struct ServerStatus {
+    std::string name;
+    std::string state;           ///< up, down, or probing: it is down, and being asked whether it still is
+    std::uint64_t failures = 0;  ///< since the front began to count
+    std::string problem;         ///< the last one; empty: there was none
+    std::int64_t down_since = 0; ///< in seconds since 1970; 0: it is up
+    std::uint64_t next_probe_ms = 0; ///< from now, while it is down
 };
 
 struct BackendStatus {
@@ -31,6 +40,7 @@ struct BackendStatus {
     std::uint64_t workers_started = 0;
     std::uint64_t workers_lost = 0;
     VerdictCounts decisions;
+    std::vector<ServerStatus> servers{}; ///< in the order in which they are asked; of types that have some
 };
 
 struct ListenerStatus {
@@ -49,7 +59,7 @@ struct StatusReport {
     std::uint64_t sessions = 0;
     std::uint64_t sessions_max = 0;
     std::uint64_t sessions_displaced = 0; ///< ended because others needed their place
-    std::uint64_t delayed = 0;          ///< refusals that wait for their moment
+    std::uint64_t delayed = 0;            ///< refusals that wait for their moment
     std::uint64_t delayed_max = 0;
     std::uint64_t left_early = 0;
     std::uint64_t log_lines_dropped = 0;

@@ -11,9 +11,24 @@ namespace postern {
 
 namespace {
 
-enum class Type : std::uint8_t { question = 1, ready = 2, answer = 3, log_line = 4, hand_back = 5 };
+enum class Type : std::uint8_t {
+    question = 1,
+    ready = 2,
+    answer = 3,
+    log_line = 4,
+    hand_back = 5,
+    probe = 6,
+    server_failed = 7,
+    prepare = 8,
+};
 
 constexpr std::size_t text_bytes_max = 1024;
+
+/// The front waits no longer before a refusal, whatever a worker says.
+constexpr std::uint32_t failure_delay_max = 10'000;
+
+/// As many as a set of 32 bits can name.
+constexpr std::uint8_t servers_possible = 32;
 
 std::uint32_t clamped_milliseconds(std::chrono::milliseconds time)
 {
@@ -26,6 +41,7 @@ struct MessageWriter {
     void operator()(const WorkerReady& ready) const
     {
         writer.u8(static_cast<std::uint8_t>(Type::ready)).u8(ready.reads_any_file ? 1 : 0);
+        writer.u8(ready.must_prepare ? 1 : 0);
     }
 
     void operator()(const Answer& answer) const
@@ -35,6 +51,7 @@ struct MessageWriter {
         writer.u8(answer.decision.password_was_right ? 1 : 0);
         writer.u32(clamped_milliseconds(answer.decision.failure_delay));
         writer.counted_string(std::string_view{answer.decision.reason}.substr(0, text_bytes_max));
+        writer.u8(answer.must_prepare ? 1 : 0);
     }
 
     void operator()(const HandBack& hand_back) const
@@ -48,6 +65,12 @@ struct MessageWriter {
         writer.u8(static_cast<std::uint8_t>(line.origin));
         writer.counted_string(std::string_view{line.text}.substr(0, text_bytes_max));
     }
+
+    void operator()(const ServerFailed& failed) const
+    {
+        writer.u8(static_cast<std::uint8_t>(Type::server_failed)).u8(failed.server);
+        writer.counted_string(std::string_view{failed.problem}.substr(0, text_bytes_max));
+    }
 };
 
 /// Nothing for a byte that is neither yes nor no.
@@ -60,7 +83,10 @@ std::optional<bool> parse_boolean(ByteReader& reader) noexcept
 std::optional<WorkerMessage> parse_ready(ByteReader& reader)
 {
     const auto reads_any_file = parse_boolean(reader);
-    return reads_any_file ? std::optional<WorkerMessage>{WorkerReady{*reads_any_file}} : std::nullopt;
+    const auto must_prepare = parse_boolean(reader);
+    if (!reads_any_file || !must_prepare)
+        return std::nullopt;
+    return WorkerReady{*reads_any_file, *must_prepare};
 }
 
 std::optional<WorkerMessage> parse_answer(ByteReader& reader)
@@ -70,11 +96,11 @@ std::optional<WorkerMessage> parse_answer(ByteReader& reader)
     const auto password_was_right = parse_boolean(reader);
     const auto failure_delay = reader.u32();
     const auto reason = reader.counted_string();
-    if (!id || !verdict || !password_was_right || !failure_delay || !reason)
+    const auto must_prepare = parse_boolean(reader);
+    if (!id || !verdict || !password_was_right || !failure_delay || !reason || !must_prepare)
         return std::nullopt;
-    return Answer{
-        *id,
-        {*verdict, std::string{*reason}, *password_was_right, std::chrono::milliseconds{*failure_delay}}};
+    const std::chrono::milliseconds delay{std::min(*failure_delay, failure_delay_max)};
+    return Answer{*id, {*verdict, std::string{*reason}, *password_was_right, delay}, *must_prepare};
 }
 
 std::optional<WorkerMessage> parse_hand_back(ByteReader& reader)
@@ -115,14 +141,71 @@ std::optional<WorkerMessage> parse_log_line(ByteReader& reader)
     return WorkerLogLine{static_cast<LogLevel>(*level), std::string{*text}, static_cast<LogOrigin>(*origin)};
 }
 
+std::optional<WorkerMessage> parse_server_failed(ByteReader& reader)
+{
+    const auto server = reader.u8();
+    const auto problem = reader.counted_string();
+    if (!server || *server >= servers_possible || !problem)
+        return std::nullopt;
+    return ServerFailed{*server, std::string{*problem}};
+}
+
+ByteWriter begin_task(std::span<char> memory, Type type, const Probe& terms)
+{
+    ByteWriter writer{memory};
+    writer.u8(static_cast<std::uint8_t>(type)).u64(terms.id);
+    writer.u32(clamped_milliseconds(terms.time_left)).u32(terms.servers_left_alone);
+    return writer;
+}
+
+/// What a question and a probe both begin with.
+std::optional<Probe> parse_terms(ByteReader& reader)
+{
+    const auto id = reader.u64();
+    const auto time_left = reader.u32();
+    const auto servers_left_alone = reader.u32();
+    if (!id || !time_left || !servers_left_alone)
+        return std::nullopt;
+    return Probe{*id, std::chrono::milliseconds{*time_left}, *servers_left_alone};
+}
+
+std::optional<WorkerTask> parse_probe(ByteReader& reader)
+{
+    const auto terms = parse_terms(reader);
+    return terms && reader.at_end() ? std::optional<WorkerTask>{*terms} : std::nullopt;
+}
+
+std::optional<WorkerTask> parse_prepare(ByteReader& reader)
+{
+    const auto time_left = reader.u32();
+    const auto servers_left_alone = reader.u32();
+    if (!time_left || !servers_left_alone || !reader.at_end())
+        return std::nullopt;
+    return Prepare{std::chrono::milliseconds{*time_left}, *servers_left_alone};
+}
+
+std::optional<WorkerTask> parse_question(ByteReader& reader, SecretArena& arena)
+{
+    const auto terms = parse_terms(reader);
+    const auto user = reader.counted_string();
+    const auto password = reader.counted_string();
+    const auto service = reader.counted_string();
+    const auto realm = reader.counted_string();
+    const auto client_address = reader.counted_string();
+    if (!terms || !user || !password || !service || !realm || !client_address || !reader.at_end() ||
+        password->size() > arena.slot_bytes())
+        return std::nullopt;
+    return Question{terms->id, terms->time_left, terms->servers_left_alone,
+                    Request{std::string{*user}, Secret{arena, *password}, std::string{*service},
+                            std::string{*realm}, std::string{*client_address}}};
+}
+
 } // namespace
 
 std::string_view write_question(std::span<char> memory, std::uint64_t id, std::chrono::milliseconds time_left,
-                                const Request& request)
+                                std::uint32_t servers_left_alone, const Request& request)
 {
-    ByteWriter writer{memory};
-    writer.u8(static_cast<std::uint8_t>(Type::question)).u64(id);
-    writer.u32(clamped_milliseconds(time_left));
+    ByteWriter writer = begin_task(memory, Type::question, {id, time_left, servers_left_alone});
     writer.counted_string(request.user).counted_string(request.password.view());
     writer.counted_string(request.service)
         .counted_string(request.realm)
@@ -130,23 +213,30 @@ std::string_view write_question(std::span<char> memory, std::uint64_t id, std::c
     return writer.written();
 }
 
-std::optional<Question> parse_question(std::string_view bytes, SecretArena& arena)
+std::string_view write_probe(std::span<char> memory, const Probe& probe)
+{
+    return begin_task(memory, Type::probe, probe).written();
+}
+
+std::string_view write_prepare(std::span<char> memory, const Prepare& prepare)
+{
+    ByteWriter writer{memory};
+    writer.u8(static_cast<std::uint8_t>(Type::prepare));
+    writer.u32(clamped_milliseconds(prepare.time_left)).u32(prepare.servers_left_alone);
+    return writer.written();
+}
+
+std::optional<WorkerTask> parse_worker_task(std::string_view bytes, SecretArena& arena)
 {
     ByteReader reader{bytes};
     const auto type = reader.u8();
-    const auto id = reader.u64();
-    const auto time_left = reader.u32();
-    const auto user = reader.counted_string();
-    const auto password = reader.counted_string();
-    const auto service = reader.counted_string();
-    const auto realm = reader.counted_string();
-    const auto client_address = reader.counted_string();
-    if (type != static_cast<std::uint8_t>(Type::question) || !id || !time_left || !user || !password ||
-        !service || !realm || !client_address || !reader.at_end() || password->size() > arena.slot_bytes())
-        return std::nullopt;
-    return Question{*id, std::chrono::milliseconds{*time_left},
-                    Request{std::string{*user}, Secret{arena, *password}, std::string{*service},
-                            std::string{*realm}, std::string{*client_address}}};
+    if (type == static_cast<std::uint8_t>(Type::question))
+        return parse_question(reader, arena);
+    if (type == static_cast<std::uint8_t>(Type::probe))
+        return parse_probe(reader);
+    if (type == static_cast<std::uint8_t>(Type::prepare))
+        return parse_prepare(reader);
+    return std::nullopt;
 }
 
 std::string_view write_worker_message(std::span<char> memory, const WorkerMessage& message)
@@ -165,7 +255,10 @@ std::optional<WorkerMessage> parse_worker_message(std::string_view bytes)
     case Type::answer: message = parse_answer(reader); break;
     case Type::hand_back: message = parse_hand_back(reader); break;
     case Type::log_line: message = parse_log_line(reader); break;
-    case Type::question: break;
+    case Type::server_failed: message = parse_server_failed(reader); break;
+    case Type::question:
+    case Type::probe:
+    case Type::prepare: break;
     }
     return reader.at_end() ? message : std::nullopt;
 }

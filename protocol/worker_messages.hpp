@@ -31,25 +31,56 @@ namespace postern {
 struct Question {
     std::uint64_t id = 0;
     std::chrono::milliseconds time_left{}; ///< until nobody waits for the answer any more
+    std::uint32_t servers_left_alone = 0;  ///< a bit for each server of the backend that is not to be asked
     Request request;
 };
 
+/// front → worker: can the server be asked that is not left alone? The answer is accepted or unavailable.
+struct Probe {
+    std::uint64_t id = 0;
+    std::chrono::milliseconds time_left{};
+    std::uint32_t servers_left_alone = 0;
+
+    bool operator==(const Probe&) const = default;
+};
+
+/// front → worker: do ahead of time what the next request will need. Answered by WorkerReady.
+struct Prepare {
+    std::chrono::milliseconds time_left{};
+    std::uint32_t servers_left_alone = 0;
+
+    bool operator==(const Prepare&) const = default;
+};
+
+using WorkerTask = std::variant<Question, Probe, Prepare>;
+
 [[nodiscard]] std::string_view write_question(std::span<char> memory, std::uint64_t id,
-                                              std::chrono::milliseconds time_left, const Request& request);
+                                              std::chrono::milliseconds time_left,
+                                              std::uint32_t servers_left_alone, const Request& request);
+[[nodiscard]] std::string_view write_probe(std::span<char> memory, const Probe& probe);
+[[nodiscard]] std::string_view write_prepare(std::span<char> memory, const Prepare& prepare);
 
-/// Nothing when the bytes are not a question. The password goes into a slot of `arena`; throws
+/// Nothing when the bytes are none of them. The password of a question goes into a slot of `arena`; throws
 /// std::bad_alloc when none is free.
-[[nodiscard]] std::optional<Question> parse_question(std::string_view bytes, SecretArena& arena);
+[[nodiscard]] std::optional<WorkerTask> parse_worker_task(std::string_view bytes, SecretArena& arena);
 
-/// worker → front: loaded, and waiting for its first question.
+/// worker → front: loaded, or prepared, and waiting for its next task.
 struct WorkerReady {
     bool reads_any_file = false; ///< it kept CAP_DAC_READ_SEARCH, since its account could not open its files
+    bool must_prepare = false;   ///< not yet: it waits to be told Prepare, and says this again then
 };
 
 /// worker → front: what the backend found.
 struct Answer {
     std::uint64_t id = 0;
     Decision decision;
+    bool must_prepare = false; ///< before it can be asked again
+};
+
+/// worker → front: that server could not be asked.
+struct ServerFailed {
+    std::uint8_t server = 0; ///< its place among the servers of the backend
+    std::string problem;     ///< for the log and the status
 };
 
 /// worker → front: it is out of date, and ends; somebody else must be asked.
@@ -64,13 +95,13 @@ struct WorkerLogLine {
     LogOrigin origin = LogOrigin::postern;
 };
 
-using WorkerMessage = std::variant<WorkerReady, Answer, HandBack, WorkerLogLine>;
+using WorkerMessage = std::variant<WorkerReady, Answer, HandBack, WorkerLogLine, ServerFailed>;
 
 /// Texts over 1024 bytes are cut.
 [[nodiscard]] std::string_view write_worker_message(std::span<char> memory, const WorkerMessage& message);
 
-/// Nothing when the bytes are not a message of a worker, or name a verdict, a severity or an
-/// origin that does not exist.
+/// Nothing when the bytes are not a message of a worker, or name a verdict, a severity, an
+/// origin or a server that cannot be.
 [[nodiscard]] std::optional<WorkerMessage> parse_worker_message(std::string_view bytes);
 
 } // namespace postern

@@ -23,6 +23,7 @@ StatusReport some_report()
     BackendStatus local{"local", "sasldb", 5,  64, {{41, "idle", 42}, {43, "busy", 44}}, 51, 52, 53,
                         54,      55,       56, {}};
     local.decisions.set(Verdict::barred, 61);
+    local.servers = {{"ldap://a", "down", 71, "timed out", 72, 73}, {"ldap://b", "up", 74, "", 0, 0}};
     report.backends = {local, {"empty", "ldap", 0, 0, {}, 0, 0, 0, 0, 0, 0, {}}};
     return report;
 }
@@ -175,7 +176,16 @@ TEST_CASE("a status is understood as it was meant, to the last field", "[control
     CHECK(local.workers_started == 55);
     CHECK(local.workers_lost == 56);
     CHECK(local.decisions == report.backends[0].decisions);
+    REQUIRE(local.servers.size() == 2);
+    CHECK(local.servers[0].name == "ldap://a");
+    CHECK(local.servers[0].state == "down");
+    CHECK(local.servers[0].failures == 71);
+    CHECK(local.servers[0].problem == "timed out");
+    CHECK(local.servers[0].down_since == 72);
+    CHECK(local.servers[0].next_probe_ms == 73);
+    CHECK(local.servers[1].failures == 74);
     CHECK(read.backends[1].workers.empty());
+    CHECK(read.backends[1].servers.empty());
 }
 
 TEST_CASE("the JSON of a status has the names that the struct has", "[control]")
@@ -236,6 +246,14 @@ TEST_CASE("what an older daemon does not tell is zero", "[control]")
     CHECK(reply->status->sessions_max == 22);
 }
 
+TEST_CASE("a daemon that knows nothing of servers has none", "[control]")
+{
+    const auto reply = parse_reply(status_with("\"servers\":[{", "\"waiters\":[{"));
+    REQUIRE(reply);
+    CHECK(reply->status->backends[0].servers.empty());
+    CHECK(reply->status->backends[0].decisions == some_report().backends[0].decisions);
+}
+
 TEST_CASE("a field of the wrong kind makes the whole line no reply", "[control]")
 {
     const auto [from, to] = GENERATE(table<std::string, std::string>({
@@ -254,6 +272,8 @@ TEST_CASE("a field of the wrong kind makes the whole line no reply", "[control]"
         {"\"accepted\":31", "\"accepted\":[]"},
         {"\"state\":\"busy\"", "\"state\":7"},
         {"{\"pid\":43", "7,{\"pid\":43"},
+        {"\"failures\":71", "\"failures\":-71"},
+        {"\"down_since\":72", "\"down_since\":null"},
         {"\"listeners\":[", "\"listeners\":{},\"x\":["},
         {"\"status\":{", "\"status\":7,\"x\":{"},
     }));

@@ -30,7 +30,24 @@ struct Desk {
 
     std::string question(const Request& request)
     {
-        return std::string{write_question(memory, 7, 1500ms, request)};
+        return std::string{write_question(memory, 7, 1500ms, 0b101, request)};
+    }
+
+    std::string probe(const Probe& probe) { return std::string{write_probe(memory, probe)}; }
+
+    std::optional<Question> read_question(std::string_view bytes)
+    {
+        auto task = parse_worker_task(bytes, arena);
+        if (!task || !std::holds_alternative<Question>(*task))
+            return std::nullopt;
+        return std::move(std::get<Question>(*task));
+    }
+
+    std::optional<Probe> read_probe(std::string_view bytes)
+    {
+        const auto task = parse_worker_task(bytes, arena);
+        return task && std::holds_alternative<Probe>(*task) ? std::optional{std::get<Probe>(*task)}
+                                                            : std::nullopt;
     }
 
     std::string message(const WorkerMessage& message)
@@ -57,7 +74,8 @@ std::vector<std::string> with_one_byte_changed(const std::string& wire)
     return changed;
 }
 
-/// Whether the front may act on `message`: an answer in it names a verdict, a line a severity.
+/// Whether the front may act on `message`: an answer in it names a verdict, a line a severity, a failure a
+/// server that a set can hold.
 bool is_sound(const WorkerMessage& message)
 {
     if (const auto* const answer = std::get_if<Answer>(&message))
@@ -65,6 +83,8 @@ bool is_sound(const WorkerMessage& message)
     if (const auto* const line = std::get_if<WorkerLogLine>(&message))
         return line->level >= LogLevel::error && line->level <= LogLevel::debug &&
                line->origin <= LogOrigin::foreign_to_auth;
+    if (const auto* const failed = std::get_if<ServerFailed>(&message))
+        return failed->server < 32;
     return true;
 }
 
@@ -73,6 +93,9 @@ std::vector<std::string> every_worker_message(Desk& desk)
     return {
         desk.message(WorkerReady{}),
         desk.message(WorkerReady{true}),
+        desk.message(WorkerReady{false, true}),
+        desk.message(Answer{7, {Verdict::accepted, ""}, true}),
+        desk.message(ServerFailed{31, "connection refused"}),
         desk.message(Answer{7, {Verdict::rejected, "wrong password"}}),
         desk.message(Answer{7, {Verdict::barred, "expired", true, 2s}}),
         desk.message(HandBack{7}),
@@ -86,11 +109,42 @@ TEST_CASE("a question arrives as it was asked", "[worker_messages]")
 {
     Desk desk;
     const Request request = desk.request("alice", "s3cret");
-    const auto question = parse_question(desk.question(request), desk.arena);
+    const auto question = desk.read_question(desk.question(request));
     REQUIRE(question);
     CHECK(question->id == 7);
     CHECK(question->time_left == 1500ms);
+    CHECK(question->servers_left_alone == 0b101);
     CHECK(are_equal(question->request, request));
+}
+
+TEST_CASE("a probe arrives as it was sent", "[worker_messages]")
+{
+    const auto probe = GENERATE(Probe{}, Probe{8, 2s, 0xfffffffe}, Probe{UINT64_MAX, 1ms, UINT32_MAX});
+    Desk desk;
+    CHECK(desk.read_probe(desk.probe(probe)) == probe);
+}
+
+TEST_CASE("part of a probe, or one with something behind it, is none", "[worker_messages]")
+{
+    Desk desk;
+    const std::string wire = desk.probe({8, 2s, 1});
+    for (std::size_t n = 0; n < wire.size(); ++n) {
+        CAPTURE(n);
+        CHECK_FALSE(parse_worker_task(std::string_view{wire}.substr(0, n), desk.arena));
+    }
+    CHECK_FALSE(parse_worker_task(wire + '\0', desk.arena));
+}
+
+TEST_CASE("a worker is told to prepare, for how long and without whom", "[worker_messages]")
+{
+    const auto prepare = GENERATE(Prepare{}, Prepare{5s, 0b10}, Prepare{1ms, UINT32_MAX});
+    Desk desk;
+    const std::string wire{write_prepare(desk.memory, prepare)};
+    CHECK(std::get<Prepare>(parse_worker_task(wire, desk.arena).value()) == prepare);
+    for (std::size_t n = 0; n < wire.size(); ++n)
+        CHECK_FALSE(parse_worker_task(std::string_view{wire}.substr(0, n), desk.arena));
+    CHECK_FALSE(parse_worker_task(wire + '\0', desk.arena));
+    CHECK_FALSE(parse_worker_message(wire));
 }
 
 TEST_CASE("no byte in a field can end it or begin another", "[worker_messages]")
@@ -99,7 +153,7 @@ TEST_CASE("no byte in a field can end it or begin another", "[worker_messages]")
                                "\xff\xfe\xc0\x80"s, "\0\5alice"s);
     Desk desk;
     const Request request{text, Secret{desk.arena, text}, text, text, text};
-    const auto question = parse_question(desk.question(request), desk.arena);
+    const auto question = desk.read_question(desk.question(request));
     REQUIRE(question);
     CHECK(are_equal(question->request, request));
 }
@@ -114,8 +168,9 @@ TEST_CASE("the time left is never less than nothing and never wraps", "[worker_m
         {std::chrono::milliseconds{UINT32_MAX} + 1ms, std::chrono::milliseconds{UINT32_MAX}},
     }));
     Desk desk;
-    const auto wire = write_question(desk.memory, 7, left, desk.request("alice", "s3cret"));
-    CHECK(parse_question(wire, desk.arena).value().time_left == told);
+    const auto wire = write_question(desk.memory, 7, left, 0, desk.request("alice", "s3cret"));
+    CHECK(desk.read_question(wire).value().time_left == told);
+    CHECK(desk.read_probe(desk.probe({7, left, 0})).value().time_left == told);
 }
 
 TEST_CASE("a password fills the worker's slot and has not a byte more", "[worker_messages]")
@@ -129,7 +184,7 @@ TEST_CASE("a password fills the worker's slot and has not a byte more", "[worker
     SecretArena larger{2 * slot_bytes, 1};
     Desk desk;
     const Request request{"alice", Secret{larger, std::string(length, 'x')}, "", "", ""};
-    CHECK(parse_question(desk.question(request), desk.arena).has_value() == fits);
+    CHECK(desk.read_question(desk.question(request)).has_value() == fits);
     CHECK(desk.arena.slots_free() == 4);
 }
 
@@ -140,11 +195,11 @@ TEST_CASE("the longest question fits what is said to be the most, and no message
     const std::string longest(slot_bytes, 'x');
     const Request request{longest, Secret{desk.arena, longest}, longest, longest, longest};
     const std::string wire = desk.question(request);
-    CHECK(parse_question(wire, desk.arena));
+    CHECK(desk.read_question(wire));
 
     std::string exact(wire.size(), '\0');
-    CHECK(write_question(exact, 7, 1500ms, request) == wire);
-    CHECK_THROWS_AS(write_question(std::span{exact}.first(wire.size() - 1), 7, 1500ms, request),
+    CHECK(write_question(exact, 7, 1500ms, 0b101, request) == wire);
+    CHECK_THROWS_AS(write_question(std::span{exact}.first(wire.size() - 1), 7, 1500ms, 0b101, request),
                     std::length_error);
 }
 
@@ -154,9 +209,9 @@ TEST_CASE("part of a question is no question", "[worker_messages]")
     const std::string wire = desk.question(desk.request("alice", "s3cret"));
     for (std::size_t n = 0; n < wire.size(); ++n) {
         CAPTURE(n);
-        CHECK_FALSE(parse_question(std::string_view{wire}.substr(0, n), desk.arena));
+        CHECK_FALSE(parse_worker_task(std::string_view{wire}.substr(0, n), desk.arena));
     }
-    CHECK_FALSE(parse_question(wire + '\0', desk.arena));
+    CHECK_FALSE(parse_worker_task(wire + '\0', desk.arena));
     CHECK(desk.arena.slots_free() == 4);
 }
 
@@ -165,8 +220,9 @@ TEST_CASE("a question with one wrong byte is refused or read for what it says", 
     Desk desk;
     const std::string wire = desk.question(desk.request("alice", "s3cret"));
     for (const std::string& changed : with_one_byte_changed(wire))
-        if (const auto question = parse_question(changed, desk.arena))
-            if (write_question(desk.memory, question->id, question->time_left, question->request) != changed)
+        if (const auto question = desk.read_question(changed))
+            if (write_question(desk.memory, question->id, question->time_left, question->servers_left_alone,
+                               question->request) != changed)
                 FAIL_CHECK("not what was sent: " << Catch::Detail::stringify(changed));
     CHECK(desk.arena.slots_free() == 4);
 }
@@ -178,6 +234,36 @@ TEST_CASE("a worker that is ready says so, and whether it may read any file", "[
     const auto message = parse_worker_message(desk.message(WorkerReady{reads_any_file}));
     REQUIRE(message);
     CHECK(std::get<WorkerReady>(*message).reads_any_file == reads_any_file);
+}
+
+TEST_CASE("a worker says whether it must prepare before it is asked again", "[worker_messages]")
+{
+    const auto must_prepare = GENERATE(false, true);
+    Desk desk;
+    const auto ready = parse_worker_message(desk.message(WorkerReady{false, must_prepare}));
+    const auto answer =
+        parse_worker_message(desk.message(Answer{7, {Verdict::rejected, "why"}, must_prepare}));
+    CHECK(std::get<WorkerReady>(ready.value()).must_prepare == must_prepare);
+    CHECK(std::get<Answer>(answer.value()).must_prepare == must_prepare);
+}
+
+TEST_CASE("a worker says which server failed, and why", "[worker_messages]")
+{
+    Desk desk;
+    const auto message = parse_worker_message(desk.message(ServerFailed{31, "a\nb]"}));
+    REQUIRE(message);
+    CHECK(std::get<ServerFailed>(*message).server == 31);
+    CHECK(std::get<ServerFailed>(*message).problem == "a\nb]");
+}
+
+TEST_CASE("a server that no set can name is none that failed", "[worker_messages]")
+{
+    Desk desk;
+    for (int number = 0; number < 256; ++number) {
+        CAPTURE(number);
+        const auto wire = desk.message(ServerFailed{static_cast<std::uint8_t>(number), "why"});
+        CHECK(parse_worker_message(wire).has_value() == (number < 32));
+    }
 }
 
 TEST_CASE("a worker that is out of date says which question it hands back", "[worker_messages]")
@@ -213,12 +299,16 @@ TEST_CASE("an answer says whether the password was right although the user is ba
     CHECK(std::get<Answer>(*message).decision.password_was_right == was_right);
 }
 
-TEST_CASE("the delay that an answer asks for is never less than nothing and never wraps", "[worker_messages]")
+TEST_CASE(
+    "the delay that an answer asks for is never less than nothing, never wraps, and is ten seconds at most",
+    "[worker_messages]")
 {
     const auto [asked, told] = GENERATE(table<std::chrono::milliseconds, std::chrono::milliseconds>({
         {-1ms, 0ms},
         {2s, 2s},
-        {std::chrono::milliseconds{UINT32_MAX} + 1ms, std::chrono::milliseconds{UINT32_MAX}},
+        {10s, 10s},
+        {10s + 1ms, 10s},
+        {std::chrono::milliseconds{UINT32_MAX} + 1ms, 10s},
     }));
     Desk desk;
     const auto message = parse_worker_message(desk.message(Answer{7, {Verdict::rejected, "", false, asked}}));
@@ -246,7 +336,9 @@ TEST_CASE("a worker's texts are cut rather than making its message too long", "[
     const std::string endless(100'000, 'x');
     const auto answer = parse_worker_message(desk.message(Answer{7, {Verdict::rejected, endless}}));
     const auto line = parse_worker_message(desk.message(WorkerLogLine{LogLevel::info, endless}));
+    const auto failed = parse_worker_message(desk.message(ServerFailed{0, endless}));
     CHECK(std::get<Answer>(answer.value()).decision.reason == std::string(1024, 'x'));
+    CHECK(std::get<ServerFailed>(failed.value()).problem == std::string(1024, 'x'));
     CHECK(std::get<WorkerLogLine>(line.value()).text == std::string(1024, 'x'));
 }
 
@@ -283,7 +375,10 @@ TEST_CASE("an origin that does not exist is no line for the log", "[worker_messa
 TEST_CASE("what is neither yes nor no is no worker's message", "[worker_messages]")
 {
     const auto [message, place] = GENERATE(table<WorkerMessage, std::size_t>({
-        {WorkerReady{}, 1}, {Answer{7, {Verdict::barred, ""}}, 10}, // behind a type, an id and a verdict
+        {WorkerReady{}, 1},
+        {WorkerReady{}, 2},
+        {Answer{7, {Verdict::barred, ""}}, 10}, // behind a type, an id and a verdict
+        {Answer{7, {Verdict::barred, ""}}, 17}, // the last byte
     }));
     Desk desk;
     std::string wire = desk.message(message);
@@ -316,12 +411,13 @@ TEST_CASE("a worker's message with one wrong byte never becomes something unhear
                 FAIL_CHECK("believed: " << Catch::Detail::stringify(changed));
 }
 
-TEST_CASE("a question is no worker's message, and a worker's message no question", "[worker_messages]")
+TEST_CASE("a task is no worker's message, and a worker's message no task", "[worker_messages]")
 {
     Desk desk;
     CHECK_FALSE(parse_worker_message(desk.question(desk.request("alice", "s3cret"))));
+    CHECK_FALSE(parse_worker_message(desk.probe({8, 2s, 1})));
     for (const std::string& wire : every_worker_message(desk))
-        CHECK_FALSE(parse_question(wire, desk.arena));
+        CHECK_FALSE(parse_worker_task(wire, desk.arena));
 }
 
 } // namespace postern
