@@ -37,6 +37,14 @@ void take_client_address(ByteReader& reader, Fields& fields, std::size_t field_b
     fields.has_bytes_behind = !reader.at_end();
 }
 
+std::string_view write_text(std::span<char> memory, std::string_view word, std::string_view text)
+{
+    std::string whole{word};
+    if (!text.empty())
+        whole.append(" ").append(text);
+    return ByteWriter{memory}.counted_string(whole).written();
+}
+
 } // namespace
 
 std::string_view field_name_text(FieldName name) noexcept
@@ -73,16 +81,17 @@ Parsed parse_request(std::string_view bytes, std::size_t field_bytes_max) noexce
     return fields;
 }
 
-std::string_view reply(Verdict verdict, WhenUnavailable when_unavailable) noexcept
+std::string_view write_reply(std::span<char> memory, Verdict verdict, WhenUnavailable when_unavailable,
+                             const ReplyTexts& texts)
 {
     switch (verdict) {
-    case Verdict::accepted: return "\0\2OK"sv;
+    case Verdict::accepted: return write_text(memory, "OK", texts.accepted);
     case Verdict::rejected:
     case Verdict::unknown_user:
-    case Verdict::barred: return "\0\2NO"sv;
+    case Verdict::barred: return write_text(memory, "NO", texts.refused);
     case Verdict::unavailable: break;
     }
-    return when_unavailable == WhenUnavailable::say_no ? "\0\2NO"sv : "\0\0"sv;
+    return write_text(memory, when_unavailable == WhenUnavailable::say_no ? "NO" : "", "");
 }
 
 std::string_view reply(const Refused& refused) noexcept

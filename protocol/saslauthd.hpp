@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <variant>
 
@@ -55,13 +56,30 @@ using Parsed = std::variant<NeedsMore, Fields, Refused>;
 /// What listener option when_unavailable says.
 enum class WhenUnavailable : std::uint8_t { empty_reply, say_no };
 
-/// A whole reply as it goes on the wire: a 16-bit length and a text. Points to constant bytes.
+/// What stands behind OK and NO. Some of saslauthd's mechanisms say there what they have done; nobody needs
+/// it, and some peers show it.
+struct ReplyTexts {
+    std::string accepted; ///< empty: OK alone
+    std::string refused;  ///< empty: NO alone
+
+    bool operator==(const ReplyTexts&) const = default;
+};
+
+/// Of one text, at most: libsasl2 takes 1023 bytes with the word in front.
+inline constexpr std::size_t reply_text_bytes_max = 120;
+inline constexpr std::size_t reply_bytes_max = 2 + 3 + reply_text_bytes_max;
+
+/// Writes a whole reply as it goes on the wire, a 16-bit length and a text, into `memory` and returns its
+/// bytes. Every refusal has the same; a NO that stands for an outage has no text.
 ///
 /// Unavailable is a reply of length zero: libsasl2 takes it for trouble of the daemon (SASL_FAIL), and
 /// Postfix answers 454 instead of 535. Closing without a reply would say the same, and leak a descriptor
-/// in libsasl2 2.1.28.
-[[nodiscard]] std::string_view
-reply(Verdict verdict, WhenUnavailable when_unavailable = WhenUnavailable::empty_reply) noexcept;
+/// in libsasl2 2.1.28. Throws std::length_error when the reply does not fit.
+[[nodiscard]] std::string_view write_reply(std::span<char> memory, Verdict verdict,
+                                           WhenUnavailable when_unavailable = WhenUnavailable::empty_reply,
+                                           const ReplyTexts& texts = {});
+
+/// The same for what is refused as soon as it is seen. Points to constant bytes.
 [[nodiscard]] std::string_view reply(const Refused& refused) noexcept;
 
 /// A client's side: writes a request into `memory` and returns its bytes. Throws std::length_error when

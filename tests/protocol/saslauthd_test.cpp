@@ -258,6 +258,13 @@ TEST_CASE("the fields of a saslauthd request have the names of the incumbent's l
     CHECK(saslauthd::field_name_text(field) == name);
 }
 
+std::string reply_to(Verdict verdict, saslauthd::WhenUnavailable when_unavailable = {},
+                     const saslauthd::ReplyTexts& texts = {})
+{
+    std::array<char, saslauthd::reply_bytes_max> memory{};
+    return std::string{saslauthd::write_reply(memory, verdict, when_unavailable, texts)};
+}
+
 TEST_CASE("a verdict becomes the incumbent's bytes, and the three refusals the same ones", "[saslauthd]")
 {
     const auto [verdict, bytes] = GENERATE(table<Verdict, std::string_view>({
@@ -267,21 +274,40 @@ TEST_CASE("a verdict becomes the incumbent's bytes, and the three refusals the s
         {Verdict::barred, "\x00\x02NO"sv},
         {Verdict::unavailable, "\x00\x00"sv},
     }));
-    CHECK(saslauthd::reply(verdict) == bytes);
+    CHECK(reply_to(verdict) == bytes);
 }
 
 TEST_CASE("an outage can be made to look like a refusal, and nothing else changes", "[saslauthd]")
 {
     using saslauthd::WhenUnavailable;
-    CHECK(saslauthd::reply(Verdict::unavailable, WhenUnavailable::say_no) == "\0\2NO"sv);
-    CHECK(saslauthd::reply(Verdict::accepted, WhenUnavailable::say_no) == "\0\2OK"sv);
-    CHECK(saslauthd::reply(Verdict::rejected, WhenUnavailable::say_no) == "\0\2NO"sv);
+    CHECK(reply_to(Verdict::unavailable, WhenUnavailable::say_no) == "\0\2NO"sv);
+    CHECK(reply_to(Verdict::accepted, WhenUnavailable::say_no) == "\0\2OK"sv);
+    CHECK(reply_to(Verdict::rejected, WhenUnavailable::say_no) == "\0\2NO"sv);
+}
+
+TEST_CASE("a text stands behind OK, another one behind every NO of a backend, and none behind an outage",
+          "[saslauthd]")
+{
+    using saslauthd::WhenUnavailable;
+    const saslauthd::ReplyTexts texts{"well done", "no such luck"};
+    CHECK(reply_to(Verdict::accepted, {}, texts) == counted("OK well done"));
+    const auto refusal = GENERATE(Verdict::rejected, Verdict::unknown_user, Verdict::barred);
+    CHECK(reply_to(refusal, {}, texts) == counted("NO no such luck"));
+    CHECK(reply_to(Verdict::unavailable, {}, texts) == "\0\0"sv);
+    CHECK(reply_to(Verdict::unavailable, WhenUnavailable::say_no, texts) == counted("NO"));
+}
+
+TEST_CASE("a text may be as long as the buffer that is meant for it", "[saslauthd]")
+{
+    const std::string longest(saslauthd::reply_text_bytes_max, 'x');
+    CHECK(reply_to(Verdict::accepted, {}, {longest, ""}) == counted("OK " + longest));
+    CHECK_THROWS_AS(reply_to(Verdict::rejected, {}, {"", longest + 'x'}), std::length_error);
 }
 
 TEST_CASE("a verdict that does not exist is answered like an outage", "[saslauthd]")
 {
     const auto number = GENERATE(0, 6, 255);
-    CHECK(saslauthd::reply(static_cast<Verdict>(number)) == "\0\0"sv);
+    CHECK(reply_to(static_cast<Verdict>(number)) == "\0\0"sv);
 }
 
 TEST_CASE("a refused request gets the incumbent's text", "[saslauthd]")
@@ -339,7 +365,7 @@ TEST_CASE("a client reads every reply that the daemon gives", "[saslauthd]")
         {Verdict::rejected, "NO"},
         {Verdict::unavailable, ""},
     }));
-    CHECK(saslauthd::parse_reply(saslauthd::reply(verdict)) == text);
+    CHECK(saslauthd::parse_reply(reply_to(verdict)) == text);
 }
 
 } // namespace postern
