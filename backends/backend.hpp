@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
 
+#include "backends/servers.hpp"
 #include "base/log.hpp"
 #include "protocol/request.hpp"
 #include "protocol/verdict.hpp"
@@ -40,6 +41,18 @@ public:
     /// Whether what it works with was replaced on disk, a library for example, so that only a new worker has
     /// the new one. Asked before each request, which another worker then gets.
     [[nodiscard]] virtual bool is_outdated() { return false; }
+
+    /// Whether it can be asked without more ado. While it is not, the front asks other workers.
+    [[nodiscard]] virtual bool is_prepared() { return true; }
+
+    /// Does ahead of time what the next request will need: opens a connection, for example. Called when
+    /// is_prepared() says no, and again when the time that it returns has passed without a request. When it
+    /// fails, the next request does without.
+    [[nodiscard]] virtual std::chrono::milliseconds prepare() { return std::chrono::milliseconds::max(); }
+
+    /// Whether the one server that BackendContext::servers does not leave alone can be asked: as much of a
+    /// login as needs no user. Throws BackendError when it cannot.
+    virtual void probe() {}
 };
 
 /// The values of a backend's options: every option of its type in BackendType::options, defaults filled in.
@@ -50,6 +63,7 @@ struct BackendContext {
     const BackendOptions& options;
     SecretArena& secrets; ///< for passwords that the backend reads itself
     Log& log;             ///< for what no decision can say; never blocks
+    Servers& servers;     ///< for a type with an option of kind `servers`
 };
 
 /// What a plug-in exports under the name `postern_plugin`. It belongs to one build of Postern and is refused

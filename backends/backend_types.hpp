@@ -10,9 +10,14 @@ namespace postern {
 /// What the value of an option is, so that it can be checked before a worker is started.
 enum class OptionKind : std::uint8_t {
     text,
-    file,    ///< an absolute path, which the worker must be able to read
-    boolean, ///< yes or no
-    secret,  ///< taken byte for byte, and never shown
+    file,     ///< an absolute path, which the worker must be able to read; or empty
+    boolean,  ///< yes or no; or empty, when that is the default
+    number,   ///< from 0 to 2^31 - 1
+    duration, ///< "5s", "500ms", "1m"; a bare number means seconds
+    word,     ///< one of BackendOption::words
+    servers,  ///< at least one, with blanks or commas between them; one option a type at most
+    port,     ///< of a host: a number or a service's name; or empty, when that is the default
+    secret,   ///< taken byte for byte, and never shown
 };
 
 /// One option of a backend type. Its key is written `sasldb_path` in a file and `--sasldb-path` as a flag.
@@ -22,12 +27,28 @@ struct BackendOption {
     std::string_view value_name; ///< for help: "FILE"
     std::string_view help;
     OptionKind kind = OptionKind::text;
+    std::string_view alias{}; ///< another name of the key, which files have
+    std::span<const std::string_view>
+        words{}; ///< the values of a `word`; of `servers`, the schemes of their URIs
+};
+
+/// What the flag -O says to a type, as it does to saslauthd's mechanism of that name.
+enum class MechOption : std::uint8_t {
+    none,           ///< nothing
+    saslauthd_conf, ///< the file in which its options are, instead of /etc/saslauthd.conf
+    server,         ///< HOST or HOST/PORT, and it is required
 };
 
 /// The account whose rights a worker of the type keeps when the daemon was started as root.
 enum class WorkerUser : std::uint8_t {
     postern, ///< the daemon's own unprivileged account
     root,
+};
+
+/// A piece of an option's value.
+struct OptionPiece {
+    std::string_view key;
+    std::string_view piece; ///< in any case
 };
 
 /// A worker that waits for others costs nothing meanwhile; one that computes needs a processor.
@@ -41,6 +62,13 @@ struct BackendType {
     WorkerUser user = WorkerUser::postern;
     std::string_view group; ///< the worker's group; empty: that of its user
     WorkerLoad load = WorkerLoad::waits;
+    MechOption mech_option = MechOption::none;
+    /// What saslauthd's mechanism of that name says behind OK and NO, where it is the same for everybody.
+    std::string_view accepted_text{};
+    std::string_view refused_text{};
+    /// When options have all of these pieces, a worker keeps the rights of root whatever `user` says; with
+    /// none listed, never.
+    std::span<const OptionPiece> root_when{};
 };
 
 /// The table: every backend type of this build. Configuration check, help and flags are made from it.

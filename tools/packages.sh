@@ -10,9 +10,13 @@ build_packages=(
     libboost-program-options-dev
     libcrypt-dev
     libdb5.3-dev
+    libkrb5-dev
+    libldap-dev
     libpam0g-dev
+    libsasl2-dev
     libseccomp-dev
     libsodium-dev
+    libssl-dev
     ninja-build
     nlohmann-json3-dev
     pkgconf
@@ -24,12 +28,18 @@ test_packages=(
     clang-14
     clang-tidy-14
     db-util
+    dovecot-imapd
     git
     iproute2
+    krb5-admin-server
+    krb5-kdc
+    krb5-user
+    ldap-utils
     libclang-rt-14-dev
     libsasl2-modules
     libsasl2-modules-db
     msmtp
+    openssl
     perl
     postfix
     procps
@@ -37,6 +47,7 @@ test_packages=(
     python3-pytest
     rsyslog
     sasl2-bin
+    slapd
     swaks
 )
 

@@ -229,9 +229,10 @@ TEST_CASE("modules are told the client's address without its port", "[pam]")
 {
     PamSource source;
     RecordingLog log;
+    RecordingServers servers;
     SecretArena secrets{64, 4};
     const BackendOptions options = source.options();
-    const auto backend = plugin_of("pam").make_backend({options, secrets, log});
+    const auto backend = plugin_of("pam").make_backend({options, secrets, log, servers});
     const auto [client, host] = GENERATE(table<std::string, std::string>(
         {{"192.0.2.7;40000", "192.0.2.7"}, {"192.0.2.7", "192.0.2.7"}, {"2001:db8::1;25", "2001:db8::1"}}));
     const Request request{"from", Secret{secrets, host}, "smtp", "", client};
