@@ -163,11 +163,16 @@ std::string make_argon2id(const Secret& password)
 
 bool argon2id_matches(std::string_view stored, const Secret& password)
 {
-    std::array<char, crypto_pwhash_argon2id_STRBYTES> text{};
+    return stored.starts_with(crypto_pwhash_argon2id_STRPREFIX) && argon2_matches(stored, password);
+}
+
+bool argon2_matches(std::string_view stored, const Secret& password)
+{
+    std::array<char, crypto_pwhash_STRBYTES> text{};
     if (stored.size() >= text.size() || has_nul(stored) || has_nul(password.view()))
         return false;
     stored.copy(text.data(), stored.size());
-    if (crypto_pwhash_argon2id_str_verify(text.data(), password.view().data(), password.size()) == 0)
+    if (crypto_pwhash_str_verify(text.data(), password.view().data(), password.size()) == 0)
         return true;
     if (const std::size_t bytes = argon2id_memory_bytes(stored); bytes != 0 && !is_to_be_had(bytes))
         throw std::bad_alloc{};

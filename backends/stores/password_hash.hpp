@@ -28,6 +28,10 @@ void spend_crypt(const Secret& password) noexcept;
 /// Whether `stored` is a hash of make_argon2id() for that password; any costs will do.
 [[nodiscard]] bool argon2id_matches(std::string_view stored, const Secret& password);
 
+/// The same of a hash that others have made: Argon2id's or Argon2i's, as their reference implementation
+/// spells them.
+[[nodiscard]] bool argon2_matches(std::string_view stored, const Secret& password);
+
 /// Costs what a check of a hash from make_argon2id() does.
 void spend_argon2id(const Secret& password) noexcept;
 
