@@ -1,0 +1,455 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// The plug-in of type kerberos5: a Kerberos realm. The password is right when the realm's key distribution
+// centre (KDC) gives out a ticket that it opens, and when the KDC is the true one.
+//
+// The second half is why there is a keytab. Whoever can answer in the place of the KDC can make a ticket for
+// any password of his choice, and a client by itself cannot tell. So each first ticket is used to ask for one
+// to a service whose key is in the keytab (krb5_verify_init_creds), which only the true KDC can make. Without
+// a keytab, or with another realm's key in it, nobody is let in: an outage, since it is not the user's fault.
+//
+// The name is put together in text and parsed by libkrb5, as the incumbent does it: USER[/INSTANCE][@REALM].
+// So a user may name an instance or a realm of his own, and quote with a backslash. What we add is added in
+// front of the realm and never behind an open quote. A realm that stands at the end of the user already, as
+// the flag -r puts it there, is not added twice. Where the user alone names it, it is the default realm or
+// one that krb5.conf lists: the KDC of any other is whomever the DNS of a stranger's choice names.
+//
+// libkrb5 has ways to a ticket without the password: the name of the anonymous principal is one, and a
+// certificate of this host, where krb5.conf has it, is another. Who takes them is not let in.
+//
+// libkrb5 1.20 has no limit for the time that it asks. A KDC that refuses costs nothing, one that is silent a
+// second before the next one is asked, and when none of them ever answers it takes 27 seconds to say so. The
+// front gives up before that, and has this process killed.
+//
+// A context of libkrb5 lives for one request, so that what is changed in krb5.conf, in DNS or in the keytab
+// counts for the next, and nothing of one user is there for another. No ticket is written anywhere: the only
+// credentials caches are in memory. The password goes to libkrb5 in locked memory of ours, with
+// the NUL behind it that libkrb5 wants; libkrb5 makes keys of it in its own memory, and wipes those.
+#include "backends/backend.hpp"
+#include "backends/build_id.hpp"
+#include "backends/option_values.hpp"
+#include "base/lower_case.hpp"
+
+#include <krb5.h>
+#include <profile.h>
+
+#include <algorithm>
+#include <array>
+#include <memory>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+namespace postern {
+
+namespace {
+
+constexpr std::size_t principal_bytes_max = 2047; // nobody has a longer one
+constexpr krb5_deltat ticket_seconds = 900;       // it is thrown away at once
+
+// ---- what the answers of libkrb5 mean
+
+struct Meaning {
+    krb5_error_code answer;
+    Verdict verdict;
+};
+
+/// Answers about the user: to the name and to the request for the first ticket. All others are outages,
+/// an unknown realm among them: DNS says that of every realm when it is down.
+///
+/// A KDC looks at dates and locks before it looks at the password, so who is barred may have guessed it.
+constexpr std::array meanings{
+    Meaning{KRB5_PARSE_MALFORMED, Verdict::rejected}, // no name that there can be
+    Meaning{KRB5_PARSE_ILLCHAR, Verdict::rejected},
+    Meaning{KRB5KDC_ERR_PREAUTH_FAILED, Verdict::rejected}, // says a KDC that wants proof first
+    Meaning{KRB5KRB_AP_ERR_BAD_INTEGRITY,
+            Verdict::rejected}, // the ticket of one that does not cannot be opened
+    Meaning{KRB5_LIBOS_BADPWDMATCH, Verdict::rejected},
+    Meaning{KRB5KDC_ERR_C_PRINCIPAL_UNKNOWN, Verdict::unknown_user},
+    Meaning{KRB5KDC_ERR_CLIENT_REVOKED, Verdict::barred}, // locked, or tickets are forbidden
+    Meaning{KRB5KDC_ERR_NAME_EXP, Verdict::barred},
+    Meaning{KRB5KDC_ERR_KEY_EXP, Verdict::barred}, // the password is to be changed, which is not done here
+    Meaning{KRB5KDC_ERR_POLICY, Verdict::barred},
+    Meaning{KRB5KDC_ERR_CLIENT_NOTYET, Verdict::barred},
+};
+
+constexpr Verdict verdict_of(krb5_error_code answer)
+{
+    for (const Meaning& meaning : meanings)
+        if (meaning.answer == answer)
+            return meaning.verdict;
+    return Verdict::unavailable;
+}
+
+// ---- libkrb5's things, freed when they end
+
+class Context {
+public:
+    Context()
+    {
+        if (const krb5_error_code answer = ::krb5_init_context(&context_); answer != 0)
+            throw BackendError{answer_text("krb5_init_context", answer)};
+    }
+    Context(const Context&) = delete;
+    Context& operator=(const Context&) = delete;
+    ~Context() { ::krb5_free_context(context_); }
+
+    [[nodiscard]] krb5_context get() const noexcept { return context_; }
+
+    /// The incumbent's line of the log.
+    [[nodiscard]] std::string answer_text(const char* call, krb5_error_code answer) const
+    {
+        const char* const text = ::krb5_get_error_message(context_, answer);
+        std::string line =
+            std::string{"auth_krb5: "} + call + ": " + text + " (" + std::to_string(answer) + ')';
+        ::krb5_free_error_message(context_, text);
+        return line;
+    }
+
+    /// For a call that can only fail in an outage.
+    void must(const char* call, krb5_error_code answer) const
+    {
+        if (answer != 0)
+            throw BackendError{answer_text(call, answer)};
+    }
+
+private:
+    krb5_context context_ = nullptr;
+};
+
+template <typename Handle, auto free_handle>
+class Owned {
+public:
+    explicit Owned(const Context& context) noexcept : context_{context} {}
+    Owned(const Owned&) = delete;
+    Owned& operator=(const Owned&) = delete;
+    ~Owned()
+    {
+        if (handle_ != nullptr)
+            free_handle(context_.get(), handle_);
+    }
+
+    [[nodiscard]] Handle get() const noexcept { return handle_; }
+
+    /// Where libkrb5 puts it.
+    [[nodiscard]] Handle* place() noexcept { return &handle_; }
+
+private:
+    const Context& context_;
+    Handle handle_ = nullptr;
+};
+
+using Principal = Owned<krb5_principal, ::krb5_free_principal>;
+using TicketCache = Owned<krb5_ccache, ::krb5_cc_destroy>;
+using Keytab = Owned<krb5_keytab, ::krb5_kt_close>;
+using TicketOptions = Owned<krb5_get_init_creds_opt*, ::krb5_get_init_creds_opt_free>;
+
+class Credentials {
+public:
+    explicit Credentials(const Context& context) noexcept : context_{context} {}
+    Credentials(const Credentials&) = delete;
+    Credentials& operator=(const Credentials&) = delete;
+    ~Credentials() { ::krb5_free_cred_contents(context_.get(), &credentials_); }
+
+    [[nodiscard]] krb5_creds* get() noexcept { return &credentials_; }
+
+private:
+    const Context& context_;
+    krb5_creds credentials_{};
+};
+
+// ---- names
+
+/// Where the first such byte stands that no backslash quotes; npos if nowhere.
+std::size_t find_unquoted(std::string_view name, char wanted)
+{
+    for (std::size_t i = 0; i < name.size(); ++i)
+        if (name[i] == '\\')
+            ++i;
+        else if (name[i] == wanted)
+            return i;
+    return std::string_view::npos;
+}
+
+bool ends_in_open_quote(std::string_view name)
+{
+    const std::size_t last_other = name.find_last_not_of('\\');
+    return (name.size() - (last_other == std::string_view::npos ? 0 : last_other + 1)) % 2 == 1;
+}
+
+bool has_nul(std::string_view text)
+{
+    return text.find('\0') != std::string_view::npos;
+}
+
+/// For it libkrb5 asks for a ticket that anybody gets, with any password.
+bool is_anonymous(const Context& context, const Principal& user)
+{
+    return ::krb5_principal_compare_any_realm(context.get(), user.get(), ::krb5_anonymous_principal()) != 0;
+}
+
+std::string_view realm_of(const Principal& principal)
+{
+    return {principal.get()->realm.data, principal.get()->realm.length};
+}
+
+/// Whether krb5.conf has a section for it.
+bool is_listed_realm(const Context& context, std::string_view realm)
+{
+    profile_t handle = nullptr;
+    context.must("krb5_get_profile", ::krb5_get_profile(context.get(), &handle));
+    const std::unique_ptr<std::remove_pointer_t<profile_t>, decltype(&::profile_release)> profile{
+        handle, ::profile_release};
+    std::array<const char*, 2> section{"realms", nullptr};
+    char** names = nullptr;
+    const auto answer =
+        static_cast<krb5_error_code>(::profile_get_subsection_names(profile.get(), section.data(), &names));
+    if (answer == PROF_NO_SECTION || answer == PROF_NO_RELATION)
+        return false;
+    context.must("profile_get_subsection_names", answer);
+    const std::unique_ptr<char*, decltype(&::profile_free_list)> list{names, ::profile_free_list};
+    for (char** name = names; name != nullptr && *name != nullptr; ++name)
+        if (*name == realm)
+            return true;
+    return false;
+}
+
+/// Throws when there is none: krb5.conf may be missing, and its list with it.
+bool is_default_realm(const Context& context, std::string_view realm)
+{
+    char* name = nullptr;
+    context.must("krb5_get_default_realm", ::krb5_get_default_realm(context.get(), &name));
+    const bool is_it = name == realm;
+    ::krb5_free_default_realm(context.get(), name);
+    return is_it;
+}
+
+/// Whether a user may have it behind his name.
+bool may_be_named(const Context& context, std::string_view realm)
+{
+    return is_listed_realm(context, realm) || is_default_realm(context, realm);
+}
+
+// ---- tickets
+
+/// What a KDC may have wanted before it gave out the ticket: proofs that are made of the password alone.
+constexpr std::array<std::string_view, 3> password_proofs{
+    "2",   // KRB5_PADATA_ENC_TIMESTAMP
+    "138", // KRB5_PADATA_ENCRYPTED_CHALLENGE
+    "151", // KRB5_PADATA_SPAKE
+};
+
+/// Libkrb5 writes beside the ticket how it was got. Nothing of that: no proof was wanted, and the password
+/// has opened the ticket.
+bool is_got_by_password(const Context& context, Credentials& credentials, const TicketCache& cache)
+{
+    if ((credentials.get()->ticket_flags & TKT_FLG_ANONYMOUS) != 0)
+        return false;
+    krb5_data proof{};
+    const auto answer =
+        ::krb5_cc_get_config(context.get(), cache.get(), credentials.get()->server, "pa_type", &proof);
+    if (answer == KRB5_CC_NOTFOUND)
+        return true;
+    context.must("krb5_cc_get_config", answer);
+    const bool is_by_password =
+        std::ranges::count(password_proofs, std::string_view{proof.data, proof.length}) > 0;
+    ::krb5_free_data_contents(context.get(), &proof);
+    return is_by_password;
+}
+
+using Instances = std::map<std::string, std::string, std::less<>>;
+
+/// "SERVICE=INSTANCE SERVICE=INSTANCE". Whatever case a service is asked for in, its instance counts.
+Instances parse_instances(std::string_view text)
+{
+    Instances instances;
+    for (const std::string& entry : split_servers(text)) {
+        const std::size_t equals = entry.find('=');
+        if (equals == std::string::npos || equals == 0 || equals + 1 == entry.size())
+            throw BackendError{"krb5_instances: SERVICE=INSTANCE was expected, and not '" + entry + "'"};
+        instances.emplace(in_lower_case(entry.substr(0, equals)), entry.substr(equals + 1));
+    }
+    return instances;
+}
+
+// ---- the backend
+
+class Kerberos5 final : public Backend {
+public:
+    explicit Kerberos5(const BackendContext& context)
+        : log_{context.log}
+        , keytab_{option_text(context.options, "krb5_keytab")}
+        , verified_principal_{option_text(context.options, "krb5_verify_principal")}
+        , first_service_{option_text(context.options, "krb5_servername")}
+        , dot_is_slash_{option_is_yes(context.options, "krb5_conv_krb4_instance")}
+        , instances_{parse_instances(option_text(context.options, "krb5_instances"))}
+        , terminated_passwords_{context.secrets.slot_bytes() + 1, 1}
+    {
+    }
+
+    [[nodiscard]] Decision check(const Request& request) override;
+
+private:
+    [[nodiscard]] std::optional<std::string> principal_name(const Request& request) const;
+    [[nodiscard]] std::optional<std::string> with_instance(std::string user,
+                                                           const std::string& service) const;
+    [[nodiscard]] krb5_error_code get_first_ticket(const Context& context, const Principal& user,
+                                                   const Secret& password, Credentials& credentials);
+    void verify(const Context& context, Credentials& credentials) const;
+    void open_keytab(const Context& context, Keytab& keytab) const;
+    void find_verified_principal(const Context& context, Principal& principal) const;
+    [[nodiscard]] Decision decide(const Context& context, const char* call, krb5_error_code answer,
+                                  const char* reason) const;
+
+    Log& log_;
+    const std::string keytab_;
+    const std::string verified_principal_;
+    const std::string first_service_;
+    const bool dot_is_slash_;
+    const Instances instances_;
+    SecretArena terminated_passwords_; ///< libkrb5 wants a byte more than a Secret has
+};
+
+Decision Kerberos5::check(const Request& request)
+{
+    if (request.user.empty() || request.password.empty() || has_nul(request.password.view()))
+        return {Verdict::rejected, "saslauthd NULL password or username"};
+    const std::optional<std::string> name = principal_name(request);
+    if (!name)
+        return {Verdict::rejected, "saslauthd principal name error"};
+
+    const Context context;
+    Principal user{context};
+    if (const auto answer = ::krb5_parse_name(context.get(), name->c_str(), user.place()); answer != 0)
+        return decide(context, "krb5_parse_name", answer, "saslauthd internal error");
+    if (realm_of(user).empty()) // for which libkrb5 finds no server, as in an outage of DNS
+        return {Verdict::rejected, "saslauthd principal name error"};
+    if (is_anonymous(context, user) || (request.realm.empty() && !may_be_named(context, realm_of(user))))
+        return {Verdict::rejected, "saslauthd principal name error"};
+    Credentials credentials{context};
+    if (const auto answer = get_first_ticket(context, user, request.password, credentials); answer != 0)
+        return decide(context, "krb5_get_init_creds_password", answer, "krb5_get_init_creds_password failed");
+    verify(context, credentials);
+    return {Verdict::accepted, ""};
+}
+
+/// Nothing when there can be no such principal, or it is not for this service. A user who has a realm, and
+/// gets another, is what the parser finds malformed.
+std::optional<std::string> Kerberos5::principal_name(const Request& request) const
+{
+    if (has_nul(request.user) || has_nul(request.realm) || ends_in_open_quote(request.user))
+        return std::nullopt;
+    const std::size_t at = find_unquoted(request.user, '@');
+    std::optional<std::string> name = with_instance(request.user.substr(0, at), request.service);
+    if (!name)
+        return std::nullopt;
+    const std::string_view own_realm =
+        at == std::string::npos ? std::string_view{} : std::string_view{request.user}.substr(at);
+    *name += own_realm;
+    const std::string realm = request.realm.empty() ? "" : '@' + request.realm;
+    if (own_realm != realm)
+        *name += realm;
+    return name->size() <= principal_bytes_max ? name : std::nullopt;
+}
+
+/// The user with the instance that the admin wants for the service. Nothing when the user names another.
+std::optional<std::string> Kerberos5::with_instance(std::string user, const std::string& service) const
+{
+    if (const std::size_t dot = user.find('.'); dot_is_slash_ && dot != std::string::npos)
+        user[dot] = '/';
+    const auto wanted = instances_.find(in_lower_case(service));
+    if (wanted == instances_.end())
+        return user;
+    const std::size_t slash = find_unquoted(user, '/');
+    if (slash == std::string::npos)
+        return user + '/' + wanted->second;
+    return user.substr(slash + 1) == wanted->second ? std::optional{user} : std::nullopt;
+}
+
+/// Nobody is asked for anything: there is no prompter. A password that has expired is not changed.
+krb5_error_code Kerberos5::get_first_ticket(const Context& context, const Principal& user,
+                                            const Secret& password, Credentials& credentials)
+{
+    TicketOptions options{context};
+    context.must("krb5_get_init_creds_opt_alloc",
+                 ::krb5_get_init_creds_opt_alloc(context.get(), options.place()));
+    ::krb5_get_init_creds_opt_set_tkt_life(options.get(), ticket_seconds);
+    ::krb5_get_init_creds_opt_set_renew_life(options.get(), 0);
+    ::krb5_get_init_creds_opt_set_forwardable(options.get(), 0);
+    ::krb5_get_init_creds_opt_set_proxiable(options.get(), 0);
+    ::krb5_get_init_creds_opt_set_change_password_prompt(options.get(), 0);
+    TicketCache cache{context};
+    context.must("krb5_cc_new_unique", ::krb5_cc_new_unique(context.get(), "MEMORY", nullptr, cache.place()));
+    context.must("krb5_get_init_creds_opt_set_out_ccache",
+                 ::krb5_get_init_creds_opt_set_out_ccache(context.get(), options.get(), cache.get()));
+
+    Secret terminated{terminated_passwords_, password.view()};
+    terminated.buffer()[terminated.size()] = '\0';
+    const auto answer = ::krb5_get_init_creds_password(
+        context.get(), credentials.get(), user.get(), terminated.view().data(), nullptr, nullptr, 0,
+        first_service_.empty() ? nullptr : first_service_.c_str(), options.get());
+    if (answer == 0 && !is_got_by_password(context, credentials, cache))
+        throw BackendError{"auth_krb5: the ticket was got without the password"};
+    return answer;
+}
+
+/// Throws unless the ticket comes from a KDC that knows a key in our keytab.
+void Kerberos5::verify(const Context& context, Credentials& credentials) const
+{
+    Keytab keytab{context};
+    open_keytab(context, keytab);
+    Principal service{context};
+    find_verified_principal(context, service);
+    krb5_verify_init_creds_opt options;
+    ::krb5_verify_init_creds_opt_init(&options);
+    ::krb5_verify_init_creds_opt_set_ap_req_nofail(&options, 1); // without a key it would let everybody in
+    context.must("krb5_verify_init_creds",
+                 ::krb5_verify_init_creds(context.get(), credentials.get(), service.get(), keytab.get(),
+                                          nullptr, &options));
+}
+
+void Kerberos5::open_keytab(const Context& context, Keytab& keytab) const
+{
+    if (keytab_.empty())
+        context.must("krb5_kt_default", ::krb5_kt_default(context.get(), keytab.place()));
+    else
+        context.must("krb5_kt_resolve", ::krb5_kt_resolve(context.get(), keytab_.c_str(), keytab.place()));
+}
+
+/// A service of this host, or a whole principal.
+void Kerberos5::find_verified_principal(const Context& context, Principal& principal) const
+{
+    const char* const name = verified_principal_.c_str();
+    if (find_unquoted(verified_principal_, '/') != std::string::npos)
+        context.must("krb5_parse_name", ::krb5_parse_name(context.get(), name, principal.place()));
+    else
+        context.must(
+            "krb5_sname_to_principal",
+            ::krb5_sname_to_principal(context.get(), nullptr, name, KRB5_NT_SRV_HST, principal.place()));
+}
+
+/// The reason of a refusal is the incumbent's to the letter, and so is the line with the detail in front of
+/// it. An outage has the detail in its own line.
+Decision Kerberos5::decide(const Context& context, const char* call, krb5_error_code answer,
+                           const char* reason) const
+{
+    const Verdict verdict = verdict_of(answer);
+    if (verdict == Verdict::unavailable)
+        context.must(call, answer);
+    log_.write_foreign(LogOrigin::foreign_to_auth, LogLevel::error, context.answer_text(call, answer));
+    return {verdict, reason};
+}
+
+std::unique_ptr<Backend> make_kerberos5(const BackendContext& context)
+{
+    return std::make_unique<Kerberos5>(context);
+}
+
+} // namespace
+
+extern "C" {
+[[gnu::visibility("default")]] extern const Plugin postern_plugin;
+const Plugin postern_plugin{build_id, "kerberos5", make_kerberos5};
+}
+
+} // namespace postern
