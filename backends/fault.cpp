@@ -16,10 +16,26 @@
 //     anybody else accepted with the password fault_password, else rejected
 //
 // The password is an order too: an empty one is none to start with, `late` takes two seconds to load.
+//
+// With fault_servers each request first asks servers. A server is a file (file:///PATH), whose first word
+// says what it does:
+//
+//     down   it cannot be asked           wait   it does not answer while that stands there
+//     hang   it never answers             time   as down, and says how many milliseconds it had
+//     any other, and no file: it answers
+//
+// A second word is the one occasion on which it does so: check, prepare or probe. The occasion is written to
+// the file of that name with `.asked` behind it, if there is one. More users are orders then:
+//
+//     which    rejected, with the server's name as the reason
+//     prepare  as anybody; then this worker prepares, which it also does at its start
+//     renew    the same, and again each time that it has not been asked for a moment
 #include "backends/backend.hpp"
 #include "backends/build_id.hpp"
+#include "backends/servers.hpp"
 #include "protocol/worker_messages.hpp"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -28,7 +44,10 @@
 #include <array>
 #include <charconv>
 #include <cstdlib>
+#include <fstream>
 #include <thread>
+#include <utility>
+#include <vector>
 
 namespace postern {
 
@@ -168,12 +187,85 @@ struct Delay {
 
 constexpr std::array delays{Delay{"stop", stop}, Delay{"slow", slow}};
 
+/// The servers that are files.
+class FileServers {
+public:
+    FileServers(const BackendOptions& options, Servers& health) : health_{health}
+    {
+        if (const auto files = options.find("fault_servers"); files != options.end())
+            for (const std::string& uri : split_servers(files->second))
+                files_.push_back(uri.substr(std::string_view{"file://"}.size()));
+    }
+
+    [[nodiscard]] bool empty() const noexcept { return files_.empty(); }
+
+    /// The first that answers; empty when there are no servers. Throws BackendError when none does.
+    std::string ask(const std::string& occasion)
+    {
+        for (std::size_t i = 0; i < files_.size(); ++i) {
+            if (health_.left_alone().has(i))
+                continue;
+            if (answers(files_[i], occasion))
+                return files_[i];
+            health_.failed(i, order_of(files_[i]).first == "time"
+                                  ? std::to_string(health_.time_left().count())
+                                  : "it is down, as ordered");
+        }
+        if (!empty())
+            throw BackendError{"no server answers, as ordered"};
+        return "";
+    }
+
+private:
+    /// And the occasion that it is for, if there is one.
+    static std::pair<std::string, std::string> order_of(const std::string& file)
+    {
+        std::pair<std::string, std::string> order;
+        std::ifstream{file} >> order.first >> order.second;
+        return order;
+    }
+
+    static bool answers(const std::string& file, const std::string& occasion)
+    {
+        note(file, occasion);
+        while (true) {
+            const auto [order, when] = order_of(file);
+            if (!when.empty() && when != occasion)
+                return true;
+            if (order == "hang")
+                sleep_for_ever();
+            if (order != "wait")
+                return order != "down" && order != "time";
+            std::this_thread::sleep_for(std::chrono::milliseconds{2});
+        }
+    }
+
+    static void note(const std::string& file, const std::string& occasion)
+    {
+        const int asked = ::open((file + ".asked").c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
+        const std::string line = occasion + '\n';
+        static_cast<void>(::write(asked, line.data(), line.size()) < 0);
+        ::close(asked);
+    }
+
+    std::vector<std::string> files_;
+    Servers& health_;
+};
+
 class Fault final : public Backend {
 public:
-    explicit Fault(const BackendOptions& options) : options_{options} {}
+    explicit Fault(const BackendContext& context)
+        : options_{context.options}
+        , servers_{context.options, context.servers}
+        , is_prepared_{servers_.empty()}
+    {
+    }
 
     [[nodiscard]] Decision check(const Request& request) override
     {
+        const std::string server = servers_.ask("check");
+        if (!server.empty() && request.user == "which")
+            return {Verdict::rejected, server};
         const auto* const order = std::ranges::find(orders, request.user, &Order::user);
         if (order != orders.end())
             return order->carry_out(request);
@@ -181,6 +273,8 @@ public:
         if (delay != delays.end())
             delay->carry_out(request);
         throws_ = request.user == "outdated";
+        renews_ = request.user == "renew";
+        is_prepared_ = servers_.empty() || (request.user != "prepare" && !renews_);
         return judge(request, options_.at("fault_password"));
     }
 
@@ -191,9 +285,23 @@ public:
         return false;
     }
 
+    [[nodiscard]] bool is_prepared() override { return is_prepared_; }
+
+    [[nodiscard]] std::chrono::milliseconds prepare() override
+    {
+        servers_.ask("prepare");
+        is_prepared_ = true;
+        return renews_ ? std::chrono::milliseconds{1} : std::chrono::milliseconds::max();
+    }
+
+    void probe() override { servers_.ask("probe"); }
+
 private:
     const BackendOptions& options_;
+    FileServers servers_;
     bool throws_ = false;
+    bool renews_ = false;
+    bool is_prepared_;
 };
 
 std::unique_ptr<Backend> make_fault(const BackendContext& context)
@@ -203,7 +311,7 @@ std::unique_ptr<Backend> make_fault(const BackendContext& context)
         throw BackendError{"fault_password is empty"}; // as other types find only in a worker what is wrong
     if (password == "late")
         std::this_thread::sleep_for(std::chrono::seconds{2});
-    return std::make_unique<Fault>(context.options);
+    return std::make_unique<Fault>(context);
 }
 
 } // namespace
