@@ -7,6 +7,9 @@
 #include <pwd.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstring>
+
 namespace postern {
 
 Accounts::Accounts(const std::string& user, Log& log)
@@ -26,12 +29,27 @@ Accounts::Accounts(const std::string& user, Log& log)
     unprivileged_ = {entry->pw_uid, entry->pw_gid};
 }
 
-Account Accounts::worker(const BackendType& type) const
+namespace {
+
+bool needs_root(const BackendConfig& backend)
+{
+    const auto is_there = [&](const OptionPiece& wanted) {
+        const auto option = backend.options.find(wanted.key);
+        return option != backend.options.end() &&
+               ::strcasestr(option->second.c_str(), std::string{wanted.piece}.c_str()) != nullptr;
+    };
+    const auto when = backend.type->root_when;
+    return backend.type->user == WorkerUser::root || (!when.empty() && std::ranges::all_of(when, is_there));
+}
+
+} // namespace
+
+Account Accounts::worker(const BackendConfig& backend) const
 {
     if (!is_root_)
         return unprivileged_;
-    Account account = type.user == WorkerUser::root ? Account{} : unprivileged_;
-    const std::string group_name{type.group};
+    Account account = needs_root(backend) ? Account{} : unprivileged_;
+    const std::string group_name{backend.type->group};
     const group* const entry = group_name.empty() ? nullptr : ::getgrnam(group_name.c_str());
     if (entry != nullptr)
         account.gid = entry->gr_gid;

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
 
-#include "backends/backend_types.hpp"
 #include "base/log.hpp"
 
 #include <cstdint>
 #include <string>
 
 namespace postern {
+
+struct BackendConfig;
 
 /// The numbers behind an account.
 struct Account {
@@ -28,7 +29,7 @@ public:
 
     [[nodiscard]] Account front() const noexcept { return unprivileged_; }
 
-    [[nodiscard]] Account worker(const BackendType& type) const;
+    [[nodiscard]] Account worker(const BackendConfig& backend) const;
 
 private:
     bool is_root_;

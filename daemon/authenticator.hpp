@@ -3,6 +3,7 @@
 
 #include "base/clock.hpp"
 #include "base/log.hpp"
+#include "base/randomness.hpp"
 #include "daemon/config.hpp"
 #include "daemon/worker_pool.hpp"
 #include "protocol/request.hpp"
@@ -45,7 +46,6 @@ public:
     };
 
     using OnVerdict = std::function<void(Verdict)>;
-    using Randomness = std::function<std::uint32_t(std::uint32_t bound)>; ///< a number below `bound`
 
     Authenticator(const Clock& clock, Log& log, Randomness randomness, std::span<WorkerPool> pools,
                   Settings settings);

@@ -190,11 +190,15 @@ Front::Front(MessageSocket channel, FrontSetup setup, std::vector<UniqueFd> desc
     , loop_{clock_}
     , wake_up_{loop_, [] {}} // what is due is found at the end of the turn
     , resume_timer_{loop_, [this] { resume_listening(); }}
-    , workforce_{loop_, log_, secrets_, [this](const FrontMessage& message) { tell_supervisor(message); },
+    , workforce_{loop_,
+                 log_,
+                 secrets_,
+                 randombytes_uniform,
+                 [this](const FrontMessage& message) { tell_supervisor(message); },
                  setup_.pools}
     , authenticator_{clock_,
                      log_,
-                     [](std::uint32_t bound) { return randombytes_uniform(bound); },
+                     randombytes_uniform,
                      workforce_.pools(),
                      {setup_.routes, names_of(setup_.pools), setup_.delayed_max, setup_.success_level}}
     , services_{loop_,          log_,     secrets_,
@@ -316,6 +320,7 @@ std::vector<BackendStatus> Front::status_of_backends() const
         backend.workers_started = pool.counts().workers_started;
         backend.workers_lost = pool.counts().workers_lost;
         backend.decisions = authenticator_.counts().decisions[i];
+        backend.servers = workforce_.status_of(pool.servers());
         all.push_back(std::move(backend));
     }
     return all;

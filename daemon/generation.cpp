@@ -5,6 +5,7 @@
 #include "daemon/generation.hpp"
 
 #include "base/peer_socket.hpp"
+#include "daemon/server_health.hpp"
 #include "daemon/setup.hpp"
 #include "daemon/system_call_filter.hpp"
 
@@ -100,7 +101,8 @@ void Generation::send_front_setup(MessageSocket& channel)
     setup.listeners = config_.listeners;
     setup.routes = config_.routes;
     for (const BackendConfig& backend : config_.backends)
-        setup.pools.push_back({backend.name, std::string{backend.type->name}, backend.pool});
+        setup.pools.push_back(
+            {backend.name, std::string{backend.type->name}, backend.pool, server_names(backend)});
     std::vector<int> descriptors;
     for (const ListeningSocket* listener : sockets_.listeners)
         descriptors.push_back(listener->fd());

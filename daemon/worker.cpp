@@ -9,17 +9,21 @@
 #include "daemon/syslog_capture.hpp"
 #include "protocol/worker_messages.hpp"
 
+#include <poll.h>
 #include <signal.h>
 #include <sodium.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
+#include <climits>
 #include <cstdlib>
 #include <iostream>
 #include <memory>
+#include <optional>
 #include <utility>
 
 namespace postern {
@@ -31,6 +35,13 @@ constexpr std::size_t secret_slots = 8;
 
 /// A request past its deadline is ended by the supervisor, and by nobody else if there is one.
 constexpr std::chrono::seconds grace{2};
+
+/// For which nobody waits, unless somebody asks meanwhile, whose time runs before his question is read.
+constexpr std::chrono::seconds renewal_time{1};
+
+/// Between two renewals of what was prepared: a backend that wants it sooner would do nothing else.
+constexpr std::chrono::milliseconds shortest_renewal{100};
+constexpr std::chrono::milliseconds never{INT_MAX};
 
 /// False when the front is gone.
 [[nodiscard]] bool say(MessageSocket& channel, const WorkerMessage& message)
@@ -141,6 +152,48 @@ private:
     WorkerLog& log_;
 };
 
+/// What the backend knows of its servers: what the front has said with the task in work. Between tasks there
+/// is no time for any of them.
+class WorkerServers final : public Servers {
+public:
+    explicit WorkerServers(int channel) : channel_{channel} {}
+
+    void begin(ServerSet left_alone, std::chrono::milliseconds time)
+    {
+        left_alone_ = left_alone;
+        ends_ = std::chrono::steady_clock::now() + time;
+    }
+    void end() noexcept { ends_.reset(); }
+
+    [[nodiscard]] ServerSet left_alone() const noexcept override { return left_alone_; }
+
+    [[nodiscard]] std::chrono::milliseconds time_left() const noexcept override
+    {
+        using std::chrono::milliseconds;
+        if (!ends_)
+            return milliseconds::zero();
+        const auto left = *ends_ - std::chrono::steady_clock::now();
+        return std::max(milliseconds::zero(), std::chrono::duration_cast<milliseconds>(left));
+    }
+
+    /// At once, since others are about to ask the same server; and without waiting.
+    void failed(std::size_t server, std::string_view problem) noexcept override
+    try {
+        if (!ends_)
+            return;
+        std::array<char, 2048> memory{};
+        const auto message = write_worker_message(
+            memory, ServerFailed{static_cast<std::uint8_t>(server), std::string{problem}});
+        static_cast<void>(::send(channel_, message.data(), message.size(), MSG_DONTWAIT | MSG_NOSIGNAL));
+    } catch (const std::exception&) { // out of memory
+    }
+
+private:
+    int channel_;
+    ServerSet left_alone_;
+    std::optional<std::chrono::steady_clock::time_point> ends_; ///< of the task in work
+};
+
 class Worker {
 public:
     Worker(MessageSocket& channel, const WorkerSetup& setup)
@@ -149,38 +202,80 @@ public:
         , syslog_capture_{log_}
         , secrets_{worker_message_bytes_max(setup.field_bytes_max), secret_slots}
         , buffer_{secrets_, {}}
+        , servers_{channel.fd()}
     {
     }
 
     void load_backend(int plugin, const WorkerSetup& setup)
     {
-        backend_ = load_plugin(plugin, setup.type).make_backend({setup.options, secrets_, log_});
+        backend_ = load_plugin(plugin, setup.type).make_backend({setup.options, secrets_, log_, servers_});
     }
 
     void run(bool reads_any_file)
     {
-        bool has_front = say(channel_, WorkerReady{reads_any_file});
-        while (has_front)
-            has_front = answer_one();
+        bool has_front = tell(WorkerReady{reads_any_file});
+        while (has_front) {
+            renew_while_idle();
+            has_front = serve_one();
+        }
     }
 
 private:
-    bool answer_one()
+    bool serve_one()
     {
         const MessageSocket::Incoming incoming = channel_.receive(buffer_.buffer());
         if (incoming.state != MessageSocket::Received::message)
             return false;
-        const auto question = parse_question(incoming.bytes, secrets_);
+        auto task = parse_worker_task(incoming.bytes, secrets_);
         sodium_memzero(buffer_.buffer().data(), incoming.bytes.size());
-        if (!question)
-            return false;
-        lifeline_.hold(question->time_left + grace);
+        return task && std::visit([this](auto& known) { return serve(known); }, *task);
+    }
+
+    bool serve(Question& question)
+    {
+        left_alone_ = ServerSet::from_bits(question.servers_left_alone);
+        begin(left_alone_, question.time_left);
         if (backend_->is_outdated())
-            return hand_back(question->id);
-        const Withholding withholding{log_, question->request.password};
-        const Answer answer{question->id, decide(question->request)};
+            return hand_back(question.id);
+        const Answer answer{question.id, decide(question.request)};
+        question.request.password.clear(); // nobody waits for it while the next one is prepared for
+        end();
+        return tell(answer);
+    }
+
+    bool serve(const Probe& probe)
+    {
+        begin(ServerSet::from_bits(probe.servers_left_alone), probe.time_left);
+        const Answer answer{probe.id, decide_probe()};
+        end();
+        return tell(answer);
+    }
+
+    void begin(ServerSet left_alone, std::chrono::milliseconds time)
+    {
+        lifeline_.hold(time + grace);
+        servers_.begin(left_alone, time);
+    }
+
+    void end()
+    {
+        servers_.end();
         lifeline_.let_go();
-        return say(channel_, answer);
+    }
+
+    bool serve(const Prepare& order)
+    {
+        left_alone_ = ServerSet::from_bits(order.servers_left_alone);
+        prepare(order.time_left);
+        return say(channel_, WorkerReady{}); // prepared or not
+    }
+
+    /// What the worker has to say, and whether it must prepare before it can be asked again.
+    template <typename Message>
+    bool tell(Message message)
+    {
+        message.must_prepare = !backend_->is_prepared();
+        return say(channel_, message);
     }
 
     /// Then waits for the front to let go: the news of a process's end may overtake its last words.
@@ -194,10 +289,47 @@ private:
     /// The boundary at which a failing source becomes an outage.
     Decision decide(const Request& request)
     try {
+        const Withholding withholding{log_, request.password};
         return backend_->check(request);
 
     } catch (const std::exception& error) {
         return {Verdict::unavailable, error.what()};
+    }
+
+    /// The same for a server.
+    Decision decide_probe()
+    try {
+        backend_->probe();
+        return {Verdict::accepted, ""};
+
+    } catch (const std::exception& error) {
+        return {Verdict::unavailable, error.what()};
+    }
+
+    /// Where it fails, the next request does without.
+    void prepare(std::chrono::milliseconds time)
+    {
+        begin(left_alone_, time);
+        try {
+            renewal_ = std::clamp(backend_->prepare(), shortest_renewal, never);
+        } catch (const std::exception& error) {
+            renewal_ = never;
+            log_.debug(std::string{"nothing could be prepared: "} + error.what());
+        }
+        end();
+    }
+
+    /// What was prepared may not last, a connection for example.
+    void renew_while_idle()
+    {
+        while (renewal_ < never && !has_task_within(renewal_))
+            prepare(renewal_time);
+    }
+
+    [[nodiscard]] bool has_task_within(std::chrono::milliseconds time) const
+    {
+        pollfd entry{channel_.fd(), POLLIN, 0};
+        return ::poll(&entry, 1, static_cast<int>(time.count())) != 0;
     }
 
     MessageSocket& channel_;
@@ -206,6 +338,9 @@ private:
     SecretArena secrets_;
     Secret buffer_;
     Lifeline lifeline_;
+    WorkerServers servers_;
+    ServerSet left_alone_;                      ///< as was said last
+    std::chrono::milliseconds renewal_ = never; ///< prepare() wants to be called after that
     std::unique_ptr<Backend> backend_;
 };
 

@@ -31,7 +31,7 @@ std::vector<int> open_plugins(PluginFiles& files, const Config& config)
 WorkerSetup make_setup(const Config& config, const BackendConfig& backend, const Accounts& accounts)
 {
     WorkerSetup setup;
-    setup.account = accounts.worker(*backend.type);
+    setup.account = accounts.worker(backend);
     setup.drops_privileges = accounts.drops_privileges();
     setup.lets_go_of_stderr = !config.stays_in_foreground;
     setup.is_verbose = config.is_verbose;
@@ -39,8 +39,9 @@ WorkerSetup make_setup(const Config& config, const BackendConfig& backend, const
     setup.type = backend.type->name;
     setup.options = backend.options;
     for (const BackendOption& option : backend.type->options)
-        if (option.kind == OptionKind::file)
-            setup.files.push_back(backend.options.find(option.key)->second);
+        if (const std::string& file = backend.options.find(option.key)->second;
+            option.kind == OptionKind::file && !file.empty())
+            setup.files.push_back(file);
     setup.field_bytes_max =
         std::ranges::max_element(config.listeners, {}, &ListenerConfig::field_bytes_max)->field_bytes_max;
     return setup;

@@ -4,6 +4,8 @@
 #include <sodium.h>
 
 #include <algorithm>
+#include <array>
+#include <chrono>
 #include <utility>
 
 namespace postern {
@@ -14,23 +16,47 @@ std::string worker_state_text(WorkerPool::State state)
 {
     switch (state) {
     case WorkerPool::State::starting: return "starting";
+    case WorkerPool::State::preparing: return "preparing";
     case WorkerPool::State::idle: return "idle";
     case WorkerPool::State::busy: return "busy";
+    case WorkerPool::State::probing: return "probing";
     case WorkerPool::State::condemned: return "condemned";
     }
     return "invalid";
 }
 
+std::chrono::milliseconds in_milliseconds(Duration time)
+{
+    return std::chrono::duration_cast<std::chrono::milliseconds>(time);
+}
+
+ServerStatus status_of(const ServerHealth::Server& server, bool is_probed, TimePoint now)
+{
+    ServerStatus status;
+    status.name = server.name;
+    status.state = !server.is_down ? "up" : is_probed ? "probing" : "down";
+    status.failures = server.failures;
+    status.problem = server.problem;
+    if (!server.is_down)
+        return status;
+    const auto since = std::chrono::system_clock::now() - (now - server.down_since);
+    status.down_since = std::chrono::system_clock::to_time_t(since);
+    if (!is_probed && server.probe_at > now)
+        status.next_probe_ms = static_cast<std::uint64_t>(in_milliseconds(server.probe_at - now).count());
+    return status;
+}
+
 } // namespace
 
-Workforce::Workforce(EventLoop& loop, Log& log, SecretArena& secrets, Tell tell,
+Workforce::Workforce(EventLoop& loop, Log& log, SecretArena& secrets, const Randomness& randomness, Tell tell,
                      const std::vector<PoolSetup>& backends)
     : loop_{loop}, log_{log}, tell_{std::move(tell)}, buffer_{secrets, {}}
 {
     WorkerHost& host = *this;
     pools_.reserve(backends.size());
     for (const PoolSetup& backend : backends) {
-        pools_.emplace_back(loop_.clock(), host, pools_.size(), backend.config);
+        servers_.emplace_back(loop_.clock(), log_, randomness, backend.backend, backend.servers);
+        pools_.emplace_back(loop_.clock(), host, pools_.size(), backend.config, servers_.back());
         names_.push_back(backend.backend);
     }
 }
@@ -41,6 +67,14 @@ std::vector<WorkerStatus> Workforce::status_of(const WorkerPool& pool) const
     for (const auto& [id, worker] : pool.workers())
         if (const auto found = workers_.find(id); found != workers_.end())
             all.push_back({found->second.pid, worker_state_text(worker.state), worker.answers});
+    return all;
+}
+
+std::vector<ServerStatus> Workforce::status_of(const ServerHealth& servers) const
+{
+    std::vector<ServerStatus> all;
+    for (std::size_t i = 0; i < servers.servers().size(); ++i)
+        all.push_back(postern::status_of(servers.servers()[i], servers.probed() == i, loop_.clock().now()));
     return all;
 }
 
@@ -111,16 +145,36 @@ void Workforce::retire_worker(WorkerId worker)
     workers_.erase(worker);
 }
 
-bool Workforce::ask(WorkerId worker, JobId job, Duration time_left, const Request& request)
+bool Workforce::ask(WorkerId worker, JobId job, Duration time_left, ServerSet left_alone,
+                    const Request& request)
 {
     const auto found = workers_.find(worker);
     if (found == workers_.end())
         return false;
-    const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(time_left);
-    const std::string_view question = write_question(buffer_.buffer(), job, milliseconds, request);
+    const std::string_view question =
+        write_question(buffer_.buffer(), job, in_milliseconds(time_left), left_alone.bits(), request);
     const bool is_sent = found->second.channel.send(question);
     sodium_memzero(buffer_.buffer().data(), question.size());
     return is_sent;
+}
+
+bool Workforce::prepare(WorkerId worker, Duration time_left, ServerSet left_alone)
+{
+    const auto found = workers_.find(worker);
+    if (found == workers_.end())
+        return false;
+    std::array<char, 64> memory{};
+    return found->second.channel.send(write_prepare(memory, {in_milliseconds(time_left), left_alone.bits()}));
+}
+
+bool Workforce::probe(WorkerId worker, JobId job, Duration time_left, ServerSet left_alone)
+{
+    const auto found = workers_.find(worker);
+    if (found == workers_.end())
+        return false;
+    std::array<char, 64> memory{};
+    return found->second.channel.send(
+        write_probe(memory, {job, in_milliseconds(time_left), left_alone.bits()}));
 }
 
 void Workforce::on_readable(WorkerId id)
@@ -149,17 +203,22 @@ void Workforce::take(WorkerId id, const WorkerReady& ready)
     if (ready.reads_any_file && told_rights_.insert(backend).second)
         log_.notice(names_[backend] +
                     ": its account may not read its files: its workers run with CAP_DAC_READ_SEARCH");
-    pools_[backend].on_ready(id);
+    pools_[backend].on_ready(id, ready.must_prepare);
 }
 
 void Workforce::take(WorkerId id, Answer& answer)
 {
-    pool_of(id).on_answer(id, answer.id, std::move(answer.decision));
+    pool_of(id).on_answer(id, answer.id, std::move(answer.decision), answer.must_prepare);
 }
 
 void Workforce::take(WorkerId id, const HandBack& hand_back)
 {
     pool_of(id).on_handed_back(id, hand_back.id);
+}
+
+void Workforce::take(WorkerId id, const ServerFailed& failed)
+{
+    pool_of(id).on_server_failed(id, failed.server, failed.problem);
 }
 
 void Workforce::take(WorkerId, const WorkerLogLine& line)

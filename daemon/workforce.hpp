@@ -4,13 +4,16 @@
 #include "base/event_loop.hpp"
 #include "base/log.hpp"
 #include "base/message_socket.hpp"
+#include "base/randomness.hpp"
 #include "base/secret.hpp"
+#include "daemon/server_health.hpp"
 #include "daemon/setup.hpp"
 #include "daemon/worker_pool.hpp"
 #include "protocol/status.hpp"
 #include "protocol/supervisor_messages.hpp"
 #include "protocol/worker_messages.hpp"
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <optional>
@@ -29,7 +32,7 @@ class Workforce final : private WorkerHost {
 public:
     using Tell = std::function<void(const FrontMessage&)>;
 
-    Workforce(EventLoop& loop, Log& log, SecretArena& secrets, Tell tell,
+    Workforce(EventLoop& loop, Log& log, SecretArena& secrets, const Randomness& randomness, Tell tell,
               const std::vector<PoolSetup>& backends);
 
     [[nodiscard]] std::span<WorkerPool> pools() noexcept { return pools_; }
@@ -47,6 +50,8 @@ public:
 
     /// The workers of a pool that live, for the status.
     [[nodiscard]] std::vector<WorkerStatus> status_of(const WorkerPool& pool) const;
+    /// The servers of its backend, likewise.
+    [[nodiscard]] std::vector<ServerStatus> status_of(const ServerHealth& servers) const;
 
     /// See WorkerPool; for all pools.
     void end_overdue();
@@ -64,13 +69,17 @@ private:
     [[nodiscard]] WorkerId start_worker(std::size_t backend) override;
     void kill_worker(WorkerId worker) override;
     void retire_worker(WorkerId worker) override;
-    [[nodiscard]] bool ask(WorkerId worker, JobId job, Duration time_left, const Request& request) override;
+    [[nodiscard]] bool ask(WorkerId worker, JobId job, Duration time_left, ServerSet left_alone,
+                           const Request& request) override;
+    [[nodiscard]] bool prepare(WorkerId worker, Duration time_left, ServerSet left_alone) override;
+    [[nodiscard]] bool probe(WorkerId worker, JobId job, Duration time_left, ServerSet left_alone) override;
 
     void on_readable(WorkerId id);
     void take(WorkerId id, const WorkerReady& ready);
     void take(WorkerId id, Answer& answer);
     void take(WorkerId id, const HandBack& hand_back);
     void take(WorkerId id, const WorkerLogLine& line);
+    void take(WorkerId id, const ServerFailed& failed);
     [[nodiscard]] WorkerPool& pool_of(WorkerId id) { return pools_[workers_.at(id).backend]; }
 
     EventLoop& loop_;
@@ -79,6 +88,7 @@ private:
     Secret buffer_; ///< for messages, some of which hold a password
     std::map<WorkerId, Worker> workers_;
     WorkerId next_worker_ = 1;
+    std::deque<ServerHealth> servers_; ///< of each backend; its pool refers to it
     std::vector<WorkerPool> pools_;
     std::vector<std::string> names_;    ///< of the backends
     std::set<std::size_t> told_rights_; ///< backends of which the log knows that their workers read any file

@@ -85,6 +85,7 @@ struct Gate {
     RecordingLog log;
     Requests requests;
     std::array<ScriptedWorkers, 2> workers;
+    ServerHealth no_servers{clock, log, [](std::uint32_t) { return 0; }, "local", {}};
     std::vector<WorkerPool> pools = make_pools();
     Authenticator authenticator;
     std::map<std::string, std::vector<Verdict>> verdicts;
@@ -95,7 +96,7 @@ private:
         std::vector<WorkerPool> made;
         for (std::size_t i = 0; i < workers.size(); ++i)
             made.emplace_back(clock, workers[i], i,
-                              PoolConfig{.workers = 1, .workers_max = 1, .queue_max = 2});
+                              PoolConfig{.workers = 1, .workers_max = 1, .queue_max = 2}, no_servers);
         return made;
     }
 };

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "daemon/worker_pool.hpp"
+#include "tests/support/recording_log.hpp"
 #include "tests/support/scripted_workers.hpp"
 
 using namespace postern;
@@ -20,11 +21,18 @@ struct PoolAtWork {
     ManualClock clock;
     ScriptedWorkers workers;
     Requests requests;
+    RecordingLog log;
+    ServerHealth servers;
     WorkerPool pool;
     std::deque<Request> asked;
     std::map<std::string, Decision> decided;
 
-    explicit PoolAtWork(const PoolConfig& config = two_workers) : pool{clock, workers, 0, config} { tick(); }
+    explicit PoolAtWork(const PoolConfig& config = two_workers, const std::vector<std::string>& names = {})
+        : servers{clock, log, [](std::uint32_t bound) { return bound / 2; }, "staff", names}
+        , pool{clock, workers, 0, config, servers}
+    {
+        tick();
+    }
 
     TimePoint tick()
     {
@@ -60,7 +68,8 @@ struct PoolAtWork {
     /// Those that live end, all at once.
     void all_end()
     {
-        for (const State state : {State::starting, State::idle, State::busy})
+        for (const State state :
+             {State::starting, State::preparing, State::idle, State::busy, State::probing})
             for (const WorkerId worker : in(state))
                 pool.on_ended(worker);
     }
@@ -107,6 +116,16 @@ struct PoolAtWork {
         const auto question = next_question();
         pool.on_answer(question.worker, question.job, {verdict, ""});
         return question.worker;
+    }
+
+    /// The one that is probing says what it found.
+    WorkerId answer_probe(Decision decision = {Verdict::accepted, ""}, bool must_prepare = false)
+    {
+        REQUIRE_FALSE(workers.probes.empty());
+        const auto probe = workers.probes.front();
+        workers.probes.pop_front();
+        pool.on_answer(probe.worker, probe.job, std::move(decision), must_prepare);
+        return probe.worker;
     }
 
     WorkerId hand_back()
@@ -924,4 +943,591 @@ TEST_CASE("it is counted what happens to workers and to requests that never got 
     CHECK(counts.workers_lost == 2);
     CHECK(counts.declined == 1);
     CHECK(counts.outwaited == 2);
+}
+
+// --- preparing --------------------------------------------------------------------------------------------
+
+TEST_CASE("a worker that prepares is not asked until it has", "[pool]")
+{
+    PoolAtWork p{{.workers = 1, .workers_max = 1}};
+    p.pool.on_ready(1, true);
+    CHECK(p.in(State::preparing) == Ids{1});
+    p.check_all({"alice", "bob"});
+    CHECK(p.workers.asked.empty());
+    p.pool.on_ready(1);
+    CHECK(p.user_asked() == "alice");
+    const auto question = p.next_question();
+    p.pool.on_answer(question.worker, question.job, {Verdict::accepted, ""}, true);
+    CHECK(p.decided.at("alice").verdict == Verdict::accepted);
+    CHECK(p.workers.asked.empty());
+    p.pool.on_ready(1);
+    CHECK(p.user_asked() == "bob");
+}
+
+TEST_CASE("a worker that answers its last request need not prepare for another", "[pool]")
+{
+    PoolAtWork p{{.workers = 1, .workers_max = 1, .worker_requests_max = 1}};
+    p.all_ready();
+    p.check("alice");
+    const auto question = p.next_question();
+    p.pool.on_answer(question.worker, question.job, {Verdict::accepted, ""}, true);
+    CHECK(p.workers.retired == Ids{1});
+    CHECK(p.workers.preparing.empty());
+}
+
+TEST_CASE("a worker that is gone when it should prepare is replaced", "[pool]")
+{
+    PoolAtWork p{{.workers = 1, .workers_max = 1}};
+    p.workers.deaf = {1};
+    p.pool.on_ready(1, true);
+    CHECK(p.workers.killed == Ids{1});
+    p.advance(100ms);
+    CHECK(p.workers.started == Ids{1, 2});
+}
+
+TEST_CASE("a pool whose first worker prepares has settled, and starts the others", "[pool]")
+{
+    PoolAtWork p;
+    p.pool.on_ready(1, true);
+    CHECK(p.pool.has_settled());
+    CHECK(p.pool.has_been_ready());
+    p.tick();
+    CHECK(p.workers.started == Ids{1, 2});
+}
+
+TEST_CASE("workers that prepare are held up, and others take those who wait", "[pool]")
+{
+    PoolAtWork p{one_to_three};
+    p.pool.on_ready(1, true);
+    p.check("alice");
+    CHECK(p.tick() == p.clock.now() + 10ms);
+    p.advance(10ms);
+    CHECK(p.workers.started == Ids{1, 2});
+    p.pool.on_ready(2);
+    CHECK(p.user_asked() == "alice");
+}
+
+TEST_CASE("a worker that prepares for too long is killed", "[pool]")
+{
+    PoolAtWork p;
+    p.pool.on_ready(1, true);
+    p.tick();
+    p.pool.on_ready(2);
+    CHECK(p.tick() == p.clock.now() + 10s);
+    p.advance(10s - 1ns);
+    CHECK(p.workers.killed.empty());
+    p.advance(1ns);
+    CHECK(p.workers.killed == Ids{1});
+}
+
+TEST_CASE("a worker that prepares what it has just prepared talks nonsense", "[pool]")
+{
+    PoolAtWork p;
+    p.pool.on_ready(1, true);
+    p.pool.on_ready(1, true);
+    CHECK(p.workers.killed == Ids{1});
+}
+
+TEST_CASE("a worker that ends while it prepares is replaced, and nobody's request is lost", "[pool]")
+{
+    PoolAtWork p{{.workers = 1, .workers_max = 1}};
+    p.pool.on_ready(1, true);
+    p.check("alice");
+    p.clock.advance(1s);
+    p.pool.on_ended(1);
+    p.tick();
+    CHECK(p.workers.started == Ids{1}); // the next one may do the same
+    p.advance(100ms);
+    CHECK(p.decided.empty());
+    p.pool.on_ready(2);
+    CHECK(p.user_asked() == "alice");
+}
+
+// --- servers ----------------------------------------------------------------------------------------------
+
+namespace {
+
+/// A pool of two workers, ready, of a backend with two servers.
+struct PoolOfServers : PoolAtWork {
+    explicit PoolOfServers(const PoolConfig& config = two_workers) : PoolAtWork{config, {"one", "two"}}
+    {
+        all_ready();
+        advance(1s);
+    }
+
+    /// Somebody asks in vain: his worker says so, and finds another server.
+    void fail(std::size_t server, const std::string& problem = "timed out")
+    {
+        check("who finds out");
+        const auto question = workers.asked.back();
+        workers.asked.pop_back();
+        pool.on_server_failed(question.worker, server, problem);
+        pool.on_answer(question.worker, question.job, {Verdict::rejected, ""});
+    }
+
+    void fail_all()
+    {
+        fail(0);
+        fail(1);
+        answer_probe({Verdict::unavailable, "connection refused"});
+    }
+
+    [[nodiscard]] bool is_in_doubt(std::size_t server) const { return servers.servers()[server].is_in_doubt; }
+
+    [[nodiscard]] ServerSet left_alone() const { return servers.left_alone(); }
+};
+
+constexpr ServerSet none{};
+constexpr ServerSet one = ServerSet::from_bits(0b01);
+constexpr ServerSet two = ServerSet::from_bits(0b10);
+constexpr ServerSet both = ServerSet::from_bits(0b11);
+
+} // namespace
+
+TEST_CASE("a server that failed one request is left alone by the next, while the first is still in work",
+          "[pool]")
+{
+    PoolOfServers p;
+    p.check("alice");
+    CHECK(p.workers.asked[0].left_alone == none);
+    p.pool.on_server_failed(p.workers.asked[0].worker, 0, "timed out");
+    p.check("bob");
+    CHECK(p.workers.asked[1].left_alone == one);
+}
+
+TEST_CASE("a server that is down is probed by an idle worker, and asked again when it is well", "[pool]")
+{
+    PoolOfServers p;
+    p.fail(0);
+    CHECK(p.tick() == p.clock.now() + 250ms);
+    p.advance(250ms);
+    REQUIRE(p.workers.probes.size() == 1);
+    CHECK(p.workers.probes[0].time_left == 8s);
+    CHECK(p.workers.probes[0].left_alone == two);
+    CHECK(p.in(State::probing).size() == 1);
+    p.check("alice");
+    CHECK(p.workers.asked.back().left_alone == one);
+    p.answer_probe();
+    CHECK(p.in(State::probing).empty());
+    p.check("bob");
+    CHECK(p.workers.asked.back().left_alone == none);
+}
+
+TEST_CASE("a worker is told which servers to leave alone while it prepares, and has five seconds", "[pool]")
+{
+    PoolOfServers p;
+    p.fail(0);
+    p.pool.on_ended(1);
+    p.tick();
+    p.pool.on_ready(3, true);
+    REQUIRE(p.workers.preparing.size() == 1);
+    CHECK(p.workers.preparing[0].worker == 3);
+    CHECK(p.workers.preparing[0].left_alone == one);
+    CHECK(p.workers.preparing[0].time_left == 5s);
+}
+
+TEST_CASE("a probe that fails is made again, later each time", "[pool]")
+{
+    PoolOfServers p;
+    p.fail(0);
+    for (const auto pause : {250ms, 500ms, 1'000ms}) {
+        CHECK(p.tick() == p.clock.now() + pause);
+        p.advance(pause);
+        p.answer_probe({Verdict::unavailable, "no route to host"});
+    }
+    CHECK(p.left_alone() == one);
+    CHECK(p.servers.servers()[0].problem == "no route to host");
+    CHECK(p.workers.killed.empty());
+}
+
+TEST_CASE("of a pool one worker probes at a time", "[pool]")
+{
+    PoolOfServers p;
+    p.fail_all();
+    p.advance(1s);
+    CHECK(p.workers.probes.size() == 1);
+    CHECK(p.in(State::idle).size() == 1);
+    p.answer_probe();
+    CHECK(p.workers.probes.size() == 1);
+    CHECK(p.workers.probes[0].left_alone == one);
+}
+
+TEST_CASE("a probe has its worker before those who wait", "[pool]")
+{
+    PoolOfServers p;
+    p.fail(0);
+    p.check_all({"alice", "bob", "carol"});
+    p.clock.advance(250ms);
+    CHECK(p.tick() > p.clock.now());
+    CHECK(p.workers.probes.empty());
+    p.answer();
+    CHECK(p.workers.probes.size() == 1);
+    CHECK(p.pool.waiting() == 1);
+    p.answer_probe();
+    CHECK(p.workers.asked.back().user == "carol");
+}
+
+TEST_CASE("a worker that does not answer a probe is killed, and the server stays down", "[pool]")
+{
+    PoolOfServers p;
+    p.fail(0);
+    p.advance(250ms);
+    const WorkerId prober = p.workers.probes.front().worker;
+    CHECK(p.tick() == p.clock.now() + 9s);
+    p.advance(9s - 1ns);
+    CHECK(p.workers.killed.empty());
+    p.advance(1ns);
+    CHECK(p.workers.killed == Ids{prober});
+    CHECK(p.left_alone() == one);
+    CHECK(p.servers.servers()[0].problem == "it did not answer in time");
+    p.answer_probe(); // too late
+    CHECK(p.left_alone() == one);
+}
+
+TEST_CASE("a probe whose worker is lost has failed, and is made again by another", "[pool]")
+{
+    PoolOfServers p;
+    p.fail(0);
+    p.advance(250ms);
+    const auto probe = p.workers.probes.front();
+    SECTION("it ends")
+    {
+        p.pool.on_ended(probe.worker);
+    }
+    SECTION("it talks nonsense")
+    {
+        p.pool.on_nonsense(probe.worker);
+    }
+    SECTION("it reaches a verdict")
+    {
+        p.pool.on_answer(probe.worker, probe.job, {Verdict::rejected, ""});
+    }
+    SECTION("it answers another question")
+    {
+        p.pool.on_answer(probe.worker, probe.job + 1, {Verdict::accepted, ""});
+    }
+    SECTION("it hands back what is no request")
+    {
+        p.pool.on_handed_back(probe.worker, probe.job);
+    }
+    CHECK(p.left_alone() == one);
+    CHECK_FALSE(p.servers.probed());
+    p.advance(500ms);
+    REQUIRE(p.workers.probes.size() == 2);
+    CHECK(p.workers.probes[1].worker != probe.worker);
+}
+
+TEST_CASE("a probe goes to the next worker when the first one turns out to be gone", "[pool]")
+{
+    PoolOfServers p;
+    p.fail(0);
+    p.workers.deaf = {p.in(State::idle).front()};
+    p.advance(250ms);
+    CHECK(p.workers.killed.size() == 1);
+    REQUIRE(p.workers.probes.size() == 1);
+    CHECK_FALSE(p.workers.deaf.contains(p.workers.probes[0].worker));
+}
+
+TEST_CASE("what a probe says on its way counts once", "[pool]")
+{
+    PoolOfServers p;
+    p.fail(0);
+    p.advance(250ms);
+    p.pool.on_server_failed(p.workers.probes[0].worker, 0, "connection refused");
+    p.answer_probe({Verdict::unavailable, "connection refused"});
+    CHECK(p.servers.servers()[0].failures == 2);
+}
+
+TEST_CASE("a worker may prepare behind a probe", "[pool]")
+{
+    PoolOfServers p{{.workers = 1, .workers_max = 1}};
+    p.fail(0);
+    p.advance(250ms);
+    const WorkerId prober = p.answer_probe({Verdict::accepted, ""}, true);
+    CHECK(p.in(State::preparing) == Ids{prober});
+}
+
+TEST_CASE("while all servers are down requests are declined at once, and no worker is asked", "[pool]")
+{
+    PoolOfServers p;
+    p.fail_all();
+    CHECK(p.refusal_of("alice") == "none of its servers can be asked; two: connection refused");
+    CHECK(p.workers.asked.empty());
+    CHECK(p.pool.counts().declined == 1);
+    p.advance(250ms);
+    p.answer_probe();
+    p.check("bob");
+    CHECK(p.user_asked() == "bob");
+    CHECK(p.workers.asked[0].left_alone == two);
+}
+
+TEST_CASE("those who wait when the last server goes down wait no longer", "[pool]")
+{
+    PoolOfServers p{{.workers = 1, .workers_max = 1}};
+    p.check_all({"alice", "bob"});
+    const auto question = p.next_question();
+    p.pool.on_server_failed(question.worker, 0, "timed out");
+    p.pool.on_server_failed(question.worker, 1, "timed out");
+    p.pool.on_answer(question.worker, question.job, {Verdict::unavailable, "nobody there"});
+    CHECK(p.decided.at("alice").reason == "nobody there");
+    p.answer_probe({Verdict::unavailable, "connection refused"});
+    CHECK_FALSE(p.decided.contains("bob"));
+    CHECK(p.pool.start_missing() == p.clock.now());
+    p.tick();
+    CHECK(p.decided.at("bob").verdict == Verdict::unavailable);
+    CHECK(p.decided.at("bob").reason == "none of its servers can be asked; two: connection refused");
+    CHECK(p.tick() > p.clock.now());
+}
+
+TEST_CASE("a worker that becomes idle while all servers are down is not asked", "[pool]")
+{
+    PoolOfServers p{{.workers = 1, .workers_max = 1}};
+    p.check_all({"alice", "bob"});
+    const auto question = p.next_question();
+    p.pool.on_server_failed(question.worker, 0, "");
+    p.pool.on_server_failed(question.worker, 1, "");
+    p.pool.on_answer(question.worker, question.job, {Verdict::unavailable, ""});
+    p.answer_probe({Verdict::unavailable, ""});
+    CHECK(p.in(State::idle) == Ids{question.worker});
+    CHECK(p.workers.asked.empty());
+}
+
+TEST_CASE("a request that hangs to its deadline blames the server that it was waiting for", "[pool]")
+{
+    PoolOfServers p;
+    const JobId job = p.check("alice");
+    p.clock.advance(2s);
+    SECTION("the first is in doubt, since it may have been the second")
+    {
+        p.pool.abandon(job);
+        CHECK(p.is_in_doubt(0));
+        CHECK(p.left_alone() == one);
+        CHECK(p.servers.servers()[0].problem == "it did not answer in time");
+        p.tick();
+        CHECK(p.workers.probes.front().left_alone == two);
+    }
+    SECTION("the second is in doubt, since there is no other, when it has complained of the first")
+    {
+        p.pool.on_server_failed(p.workers.asked[0].worker, 0, "timed out");
+        p.pool.abandon(job);
+        CHECK(p.left_alone() == one);
+        CHECK(p.is_in_doubt(1));
+        CHECK(p.servers.servers()[0].problem == "timed out");
+    }
+    SECTION("the first is down, when it was the only one that was left")
+    {
+        p.pool.on_server_failed(p.workers.asked[0].worker, 1, "timed out");
+        p.servers.on_probe_started(1);
+        p.servers.on_probe_ended(std::nullopt);
+        p.pool.abandon(job);
+        CHECK(p.servers.servers()[0].is_down);
+        CHECK(p.left_alone() == one);
+    }
+    SECTION("none, when it has complained of all")
+    {
+        p.pool.on_server_failed(p.workers.asked[0].worker, 0, "timed out");
+        p.pool.on_server_failed(p.workers.asked[0].worker, 1, "timed out");
+        p.pool.abandon(job);
+        CHECK(p.servers.servers()[1].failures == 1);
+    }
+    CHECK(p.workers.killed.size() == 1);
+}
+
+TEST_CASE("a request that hangs and was told to leave a server alone was waiting for another", "[pool]")
+{
+    PoolOfServers p;
+    p.fail(0);
+    const JobId job = p.check("alice");
+    p.clock.advance(2s);
+    p.pool.abandon(job);
+    CHECK(p.is_in_doubt(1));
+    CHECK(p.servers.servers()[0].failures == 1);
+}
+
+TEST_CASE("a request that had its worker for less than two seconds blames nobody", "[pool]")
+{
+    PoolOfServers p;
+    p.fail(0);
+    const JobId job = p.check("alice");
+    p.clock.advance(2s - 1ns);
+    p.pool.abandon(job);
+    CHECK(p.workers.killed.size() == 1);
+    CHECK(p.servers.servers()[1].failures == 0);
+    CHECK_FALSE(p.is_in_doubt(1));
+}
+
+TEST_CASE("a request that nobody took yet takes no server down when it is abandoned", "[pool]")
+{
+    PoolOfServers p{{.workers = 1, .workers_max = 1}};
+    p.check("alice");
+    p.pool.abandon(p.check("bob"));
+    CHECK(p.left_alone() == none);
+}
+
+TEST_CASE("a worker without work may doubt a server, which is probed, and one that has not loaded may not",
+          "[pool]")
+{
+    PoolOfServers p;
+    p.pool.on_server_failed(1, 0, "connection closed");
+    CHECK_FALSE(p.servers.servers()[0].is_down);
+    CHECK(p.is_in_doubt(0));
+    CHECK(p.left_alone() == one);
+    CHECK(p.pool.start_missing() == p.clock.now());
+    p.tick();
+    CHECK(p.workers.probes.front().left_alone == two);
+    p.answer_probe();
+    CHECK(p.left_alone() == none);
+    p.pool.on_ended(2);
+    p.tick();
+    p.pool.on_server_failed(3, 1, "");
+    CHECK(p.workers.killed == Ids{3});
+    CHECK(p.left_alone() == none);
+}
+
+TEST_CASE("probes go round, so that none is always made by the worker that is sick", "[pool]")
+{
+    PoolOfServers p;
+    p.fail(0);
+    Ids probers;
+    for (int i = 0; i < 4; ++i) {
+        p.advance(2s);
+        probers.push_back(p.answer_probe({Verdict::unavailable, ""}));
+    }
+    CHECK(probers[0] != probers[1]);
+    CHECK(probers == Ids{probers[0], probers[1], probers[0], probers[1]});
+}
+
+TEST_CASE("what began before a server came back does not take it down again", "[pool]")
+{
+    PoolOfServers p;
+    const JobId job = p.check("alice");
+    const WorkerId late = p.workers.asked[0].worker;
+    p.fail(0);
+    p.advance(250ms);
+    p.answer_probe();
+    p.clock.advance(2s);
+    SECTION("by a failure")
+    {
+        p.pool.on_server_failed(late, 0, "timed out");
+        CHECK(p.servers.servers()[0].failures == 2);
+        CHECK(p.left_alone() == none);
+    }
+    SECTION("by a hang")
+    {
+        p.pool.abandon(job);
+        CHECK(p.servers.servers()[0].failures == 2);
+        CHECK_FALSE(p.is_in_doubt(0));
+    }
+    SECTION("by a hang on it alone")
+    {
+        p.pool.on_server_failed(late, 1, "timed out");
+        p.pool.abandon(job);
+        CHECK(p.servers.servers()[0].failures == 2);
+        CHECK_FALSE(p.is_in_doubt(0));
+    }
+    SECTION("although what began later does")
+    {
+        p.answer();
+        p.fail(0);
+        CHECK(p.left_alone() == one);
+    }
+}
+
+TEST_CASE("a preparation that began before a server came back does not take it down again", "[pool]")
+{
+    PoolOfServers p{{.workers = 3, .workers_max = 3}};
+    p.pool.on_ended(1);
+    p.tick();
+    p.pool.on_ready(4, true);
+    p.fail(0);
+    p.advance(250ms);
+    p.answer_probe();
+    p.pool.on_server_failed(4, 0, "timed out");
+    CHECK(p.left_alone() == none);
+}
+
+TEST_CASE("a worker that hangs while it prepares has a server doubted", "[pool]")
+{
+    PoolOfServers p;
+    p.pool.on_ended(1);
+    p.tick();
+    p.pool.on_ready(3, true);
+    p.advance(10s);
+    CHECK(p.workers.killed == Ids{3});
+    CHECK(p.servers.servers()[0].problem == "it did not answer in time");
+    REQUIRE(p.workers.probes.size() == 1);
+    CHECK(p.workers.probes[0].left_alone == two);
+}
+
+TEST_CASE("a pool that has one worker and gets no other probes for two seconds", "[pool]")
+{
+    PoolOfServers p{{.workers = 1, .workers_max = 1}};
+    p.fail(0);
+    p.advance(250ms);
+    CHECK(p.workers.probes.front().time_left == 2s);
+    CHECK(p.tick() == p.clock.now() + 3s);
+}
+
+TEST_CASE("the only worker has a request between two probes, when one waits", "[pool]")
+{
+    PoolAtWork p{{.workers = 1, .workers_max = 1}, {"one", "two", "three"}};
+    grown_up(p).check("who finds out");
+    p.pool.on_server_failed(1, 0, "");
+    p.pool.on_server_failed(1, 1, "");
+    p.answer();
+    p.advance(250ms);
+    p.check_all({"alice", "bob"});
+    CHECK(p.workers.probes.size() == 1);
+    p.answer_probe({Verdict::unavailable, ""});
+    CHECK(p.workers.probes.empty());
+    CHECK(p.user_asked() == "alice");
+    p.answer();
+    CHECK(p.workers.probes.size() == 1);
+    CHECK(p.workers.asked.empty());
+}
+
+TEST_CASE("requests go to the last server that is up until a worker has probed it in vain", "[pool]")
+{
+    PoolOfServers p;
+    p.fail(0);
+    p.fail(1);
+    REQUIRE(p.workers.probes.size() == 1);
+    CHECK(p.workers.probes[0].left_alone == one);
+    p.check("alice");
+    CHECK(p.workers.asked.back().left_alone == one);
+    p.answer_probe({Verdict::unavailable, "timed out"});
+    CHECK(p.refusal_of("bob") == "none of its servers can be asked; two: timed out");
+}
+
+TEST_CASE("a worker that complains of a server that does not exist talks nonsense", "[pool]")
+{
+    PoolOfServers p;
+    p.check("alice");
+    const WorkerId liar = p.workers.asked[0].worker;
+    p.pool.on_server_failed(liar, 2, "");
+    CHECK(p.workers.killed == Ids{liar});
+    CHECK(p.decided.at("alice").verdict == Verdict::unavailable);
+    CHECK(p.left_alone() == none);
+    p.pool.on_server_failed(liar, 0, ""); // it is condemned
+    CHECK(p.left_alone() == none);
+}
+
+TEST_CASE("a backend that has no servers has none that fail", "[pool]")
+{
+    PoolAtWork p;
+    grown_up(p).pool.on_server_failed(1, 0, "");
+    CHECK(p.workers.killed == Ids{1});
+    p.pool.abandon(p.check("alice"));
+    CHECK(p.workers.killed == Ids{1, 2});
+}
+
+TEST_CASE("without any worker a probe waits, and nobody is woken for it", "[pool]")
+{
+    PoolOfServers p;
+    p.fail(0);
+    p.workers.has_supervisor = false;
+    p.all_end();
+    p.clock.advance(1h);
+    CHECK(p.tick() == TimePoint::max());
+    CHECK(p.workers.probes.empty());
 }

@@ -24,6 +24,14 @@ public:
         JobId job;
         Duration time_left;
         std::string user;
+        ServerSet left_alone{};
+    };
+
+    struct Probed {
+        WorkerId worker;
+        JobId job;
+        Duration time_left;
+        ServerSet left_alone;
     };
 
     [[nodiscard]] bool can_start_workers() const override { return has_supervisor; }
@@ -39,11 +47,28 @@ public:
 
     void retire_worker(WorkerId worker) override { retired.push_back(worker); }
 
-    bool ask(WorkerId worker, JobId job, Duration time_left, const Request& request) override
+    bool ask(WorkerId worker, JobId job, Duration time_left, ServerSet left_alone,
+             const Request& request) override
     {
         if (deaf.contains(worker))
             return false;
-        asked.push_back({worker, job, time_left, request.user});
+        asked.push_back({worker, job, time_left, request.user, left_alone});
+        return true;
+    }
+
+    bool prepare(WorkerId worker, Duration time_left, ServerSet left_alone) override
+    {
+        if (deaf.contains(worker))
+            return false;
+        preparing.push_back({worker, 0, time_left, left_alone});
+        return true;
+    }
+
+    bool probe(WorkerId worker, JobId job, Duration time_left, ServerSet left_alone) override
+    {
+        if (deaf.contains(worker))
+            return false;
+        probes.push_back({worker, job, time_left, left_alone});
         return true;
     }
 
@@ -52,6 +77,8 @@ public:
     std::vector<WorkerId> killed;
     std::vector<WorkerId> retired;
     std::deque<Asked> asked;
+    std::deque<Probed> probes;
+    std::deque<Probed> preparing;
     std::set<WorkerId> deaf; ///< gone without the pool knowing yet
 
 private:
