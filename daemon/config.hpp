@@ -34,8 +34,9 @@ struct ListenerConfig {
     std::chrono::milliseconds deadline{8'000}; ///< inside the 10 s that Postfix waits
     std::uint32_t field_bytes_max = 1024;      ///< of one field of a request; saslauthd has 256
     saslauthd::WhenUnavailable when_unavailable = saslauthd::WhenUnavailable::empty_reply;
-    bool joins_realm = false; ///< -r: the login becomes login@realm
-    std::size_t route = 0;    ///< index into Config::routes
+    saslauthd::ReplyTexts reply_texts; ///< drop-in: the words of saslauthd's mechanism
+    bool joins_realm = false;          ///< -r: the login becomes login@realm
+    std::size_t route = 0;             ///< index into Config::routes
 
     bool operator==(const ListenerConfig&) const = default;
 };

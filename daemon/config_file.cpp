@@ -7,16 +7,13 @@
 // The order is that of the references: routes name backends, and listeners name routes.
 #include "daemon/config_file.hpp"
 
-#include "base/posix_error.hpp"
 #include "base/spelling.hpp"
-#include "base/unique_fd.hpp"
 #include "daemon/config_keys.hpp"
 #include "daemon/config_reader.hpp"
 #include "daemon/config_values.hpp"
+#include "daemon/file_text.hpp"
 
-#include <fcntl.h>
 #include <grp.h>
-#include <sodium.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -31,11 +28,9 @@ namespace postern {
 
 namespace {
 
-constexpr std::size_t problems_shown_max = 100;
 constexpr std::size_t realm_bytes_max = 255;
-/// A front is told of the routes, and a worker of its options, in one set-up.
+/// A front is told of the routes in one set-up.
 constexpr std::size_t routes_bytes_max = 512 * 1024;
-constexpr std::size_t options_bytes_max = 32 * 1024;
 constexpr const char* name_of_default_route = "default";
 
 /// What the daemon keeps in its run directory.
@@ -49,44 +44,6 @@ constexpr std::array run_directory_files{
     RunDirectoryFile{"posternd.pid", "pid file"},
     RunDirectoryFile{"posternd.pid.lock", "lock file"},
 };
-
-/// The bytes of the file, with whatever secrets are among them: wiped when it ends.
-class FileText {
-public:
-    /// Throws std::system_error when the file cannot be read, and ConfigError when it is none.
-    explicit FileText(const std::string& path);
-    FileText(const FileText&) = delete;
-    FileText& operator=(const FileText&) = delete;
-    ~FileText() { sodium_memzero(bytes_.data(), bytes_.size()); }
-
-    [[nodiscard]] std::string_view view() const noexcept { return {bytes_.data(), size_}; }
-
-    [[nodiscard]] uid_t owner() const noexcept { return owner_; }
-
-    [[nodiscard]] bool everybody_may_read() const noexcept { return (mode_ & S_IROTH) != 0; }
-
-    [[nodiscard]] bool others_may_write() const noexcept { return (mode_ & (S_IWGRP | S_IWOTH)) != 0; }
-
-private:
-    std::vector<char> bytes_;
-    std::size_t size_ = 0;
-    uid_t owner_ = 0;
-    mode_t mode_ = 0;
-};
-
-FileText::FileText(const std::string& path) : bytes_(config_file_bytes_max + 1)
-{
-    const UniqueFd file{check(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK), "open")};
-    struct stat status {};
-
-    check(::fstat(file.get(), &status), "fstat");
-    if (!S_ISREG(status.st_mode))
-        throw ConfigError{"a regular file was expected"};
-    owner_ = status.st_uid;
-    mode_ = status.st_mode;
-    for (ssize_t got = 1; got > 0 && size_ < bytes_.size(); size_ += static_cast<std::size_t>(got))
-        got = check(::read(file.get(), bytes_.data() + size_, bytes_.size() - size_), "read");
-}
 
 /// One name for each socket, also where a directory has two, as /run and /var/run.
 std::filesystem::path canonical_socket(const std::filesystem::path& socket)
@@ -104,14 +61,6 @@ std::size_t told_bytes(const RouteConfig& route)
     std::size_t bytes = frame_bytes + route.name.size() + link_bytes * route.chain.size();
     for (const auto& [realm, chain] : route.realms)
         bytes += frame_bytes + realm.size() + link_bytes * chain.size();
-    return bytes;
-}
-
-std::size_t told_bytes(const BackendOptions& options)
-{
-    std::size_t bytes = 0;
-    for (const auto& [key, value] : options)
-        bytes += key.size() + value.size();
     return bytes;
 }
 
@@ -171,7 +120,6 @@ private:
     void note(const Section& section, const Entry& entry, std::string text);
     void note(const Section& section, std::string key, std::string text);
     void note(std::string text);
-    [[nodiscard]] std::string problem_text() const;
 
     std::string path_;
     Config config_;
@@ -198,7 +146,7 @@ try {
     check_whole();
     check_mode(text);
     if (!problems_.empty())
-        throw ConfigFileError{problem_text()};
+        throw ConfigFileError{joined_lines(problem_lines(path_, std::move(problems_)))};
     return std::move(config_);
 
 } catch (const std::system_error& error) {
@@ -280,21 +228,26 @@ void ConfigFile::read_options(const Section& section, const BackendType& type, B
     for (const BackendOption& option : type.options)
         known.emplace_back(option.key);
     for (const Entry& entry : section.entries) {
-        const auto option = std::ranges::find(type.options, entry.key, &BackendOption::key);
-        if (option != type.options.end())
+        if (const BackendOption* const option = find_option(type, entry.key))
             read_option(section, entry, *option, backend);
         else if (entry.key != "type" && !set(pool_keys(), backend.pool, section, entry))
             note_unknown_key(section, entry, known);
     }
     backend.pool.workers_max = std::max(backend.pool.workers, backend.pool.workers_max);
-    if (told_bytes(backend.options) > options_bytes_max)
-        note(section, "", "its options are longer than the 32 KiB that were expected at most");
+    try {
+        check_options_size(backend.options);
+    } catch (const ConfigError& error) {
+        note(section, "", error.what());
+    }
 }
 
 void ConfigFile::read_option(const Section& section, const Entry& entry, const BackendOption& option,
                              BackendConfig& backend)
 {
-    std::string& place = backend.options[entry.key];
+    if (entry.key == option.alias && section.find(option.key) != nullptr)
+        return note(section, entry,
+                    "is another name of " + std::string{option.key} + "; one of them was expected");
+    std::string& place = backend.options[std::string{option.key}];
     if (option.kind != OptionKind::secret)
         return note_errors(section, entry, [&](const std::string& value) {
             check_option(option, value);
@@ -543,25 +496,6 @@ void ConfigFile::note(const Section& section, std::string key, std::string text)
 void ConfigFile::note(std::string text)
 {
     problems_.push_back({0, "", "", std::move(text)});
-}
-
-std::string ConfigFile::problem_text() const
-{
-    std::vector<ConfigProblem> sorted = problems_;
-    std::ranges::stable_sort(sorted, {}, &ConfigProblem::line);
-    std::string text;
-    for (std::size_t i = 0; i < std::min(sorted.size(), problems_shown_max); ++i) {
-        const ConfigProblem& problem = sorted[i];
-        text += (i == 0 ? "" : "\n") + path_ + ':';
-        text += problem.line == 0 ? "" : std::to_string(problem.line) + ':';
-        text += problem.section.empty() ? "" : " [" + problem.section + ']';
-        text += problem.key.empty() ? "" : ' ' + shown(problem.key);
-        text += problem.section.empty() && problem.key.empty() ? " " : ": ";
-        text += problem.text;
-    }
-    if (sorted.size() > problems_shown_max)
-        text += '\n' + path_ + ": and " + std::to_string(sorted.size() - problems_shown_max) + " more";
-    return text;
 }
 
 } // namespace

@@ -174,7 +174,7 @@ std::string place_of_key(std::string_view key)
         if (std::ranges::count(keys_of_section(kind.name), key) != 0)
             return '[' + std::string{kind.name} + (kind.may_be_nameless ? "]" : " NAME]");
     for (const BackendType& type : backend_types())
-        if (std::ranges::find(type.options, key, &BackendOption::key) != type.options.end())
+        if (find_option(type, key) != nullptr)
             return "a [backend NAME] of type " + std::string{type.name};
     return {};
 }

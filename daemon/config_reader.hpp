@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
 
+#include "daemon/config_problem.hpp"
+#include "daemon/file_text.hpp"
+
 #include <cstddef>
 #include <string>
 #include <string_view>
@@ -17,8 +20,6 @@
 /// hold or begin with whatever it likes but a line break and a NUL.
 namespace postern {
 
-inline constexpr std::size_t config_line_bytes_max = 64 * 1024;
-inline constexpr std::size_t config_file_bytes_max = 1024 * 1024;
 inline constexpr std::size_t config_name_bytes_max = 64;
 
 struct ConfigEntry {
@@ -37,14 +38,6 @@ struct ConfigSection {
 
     /// Null when the section has no such key.
     [[nodiscard]] const ConfigEntry* find(std::string_view key) const noexcept;
-};
-
-/// What is wrong, and where. Holds no value of a key that might be secret.
-struct ConfigProblem {
-    std::size_t line = 0; ///< 0: the file as a whole
-    std::string section;  ///< its title, or empty
-    std::string key;      ///< or empty; see shown_key()
-    std::string text;     ///< what is wrong and what was expected
 };
 
 struct ConfigText {

@@ -2,7 +2,9 @@
 #include "daemon/config_values.hpp"
 
 #include "base/log.hpp"
+#include "base/lower_case.hpp"
 #include "base/spelling.hpp"
+#include "daemon/server_names.hpp"
 
 #include <grp.h>
 #include <pwd.h>
@@ -20,12 +22,12 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::size_t shown_bytes_max = 256;
-constexpr std::size_t names_suggested_max = 10'000; ///< accounts of a host that are looked through
-constexpr std::uint32_t id_max = UINT32_MAX - 1;    ///< the last number means "none" to the kernel
+constexpr std::size_t options_bytes_max = 32 * 1024; ///< a worker is told of them in one set-up
+constexpr std::size_t names_suggested_max = 10'000;  ///< accounts of a host that are looked through
+constexpr std::uint32_t id_max = UINT32_MAX - 1;     ///< the last number means "none" to the kernel
 
-/// The mechanisms of Debian's saslauthd that come in a later version, so that their users get a straight
-/// answer and no spelling suggestion.
-constexpr std::array mechanisms_to_come{"kerberos5", "ldap", "rimap"};
+/// The mechanisms of saslauthd that are not here, so that their users get a straight answer and no spelling
+/// suggestion.
 constexpr std::array mechanisms_never{"httpform", "kerberos4", "dce", "sia"};
 
 std::optional<std::uint32_t> number_in(std::string_view text, int base)
@@ -96,7 +98,7 @@ std::chrono::milliseconds parse_duration(const std::string& text)
     const std::chrono::milliseconds step = unit == "ms" ? 1ms : unit == "m" ? 60'000ms : 1'000ms;
     if (digits_end == 0 || (!unit.empty() && unit != "ms" && unit != "s" && unit != "m"))
         throw ConfigError{said_of(text, "a time such as 8s, 500ms or 1m was expected")};
-    return step * parse_number(text.substr(0, digits_end), 0, 86'400);
+    return step * parse_number(text.substr(0, digits_end), 0, seconds_max);
 }
 
 bool parse_boolean(const std::string& text)
@@ -194,14 +196,10 @@ const BackendType& parse_backend_type(const std::string& text)
 {
     if (text.empty())
         throw ConfigError{"an empty name; the name of an authentication mechanism was expected"};
-    std::string name = text;
-    std::ranges::transform(name, name.begin(),
-                           [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+    const std::string name = in_lower_case(text);
     if (const BackendType* const type = find_backend_type(name))
         return *type;
     const auto is_named = [&name](const char* known) { return name == known; };
-    if (std::ranges::any_of(mechanisms_to_come, is_named))
-        throw ConfigError{"authentication mechanism " + name + " is not available in this version"};
     if (std::ranges::any_of(mechanisms_never, is_named))
         throw ConfigError{"authentication mechanism " + name + " is not offered by Postern"};
     throw ConfigError{"unknown authentication mechanism: " + shown(name) +
@@ -216,14 +214,38 @@ BackendOptions default_options(const BackendType& type)
     return options;
 }
 
+const BackendOption* find_option(const BackendType& type, std::string_view key) noexcept
+{
+    for (const BackendOption& option : type.options)
+        if (key == option.key || (!option.alias.empty() && key == option.alias))
+            return &option;
+    return nullptr;
+}
+
 void check_option(const BackendOption& option, const std::string& value)
 {
+    if (value.empty() && option.default_value.empty())
+        return;
     switch (option.kind) {
     case OptionKind::file: static_cast<void>(parse_path(value)); return;
     case OptionKind::boolean: static_cast<void>(parse_boolean(value)); return;
+    case OptionKind::number: static_cast<void>(parse_number(value, 0, INT32_MAX)); return;
+    case OptionKind::duration: static_cast<void>(parse_duration(value)); return;
+    case OptionKind::word: static_cast<void>(parse_word(value, option.words)); return;
+    case OptionKind::servers: check_servers(option, value); return;
+    case OptionKind::port: check_port(value); return;
     case OptionKind::text:
     case OptionKind::secret: return;
     }
+}
+
+void check_options_size(const BackendOptions& options)
+{
+    std::size_t bytes = 0;
+    for (const auto& [key, value] : options)
+        bytes += key.size() + value.size();
+    if (bytes > options_bytes_max)
+        throw ConfigError{"its options are longer than the 32 KiB that were expected at most"};
 }
 
 std::string shown(std::string_view text)

@@ -18,6 +18,7 @@
 namespace postern {
 
 inline constexpr std::uint32_t workers_possible_max = 512;
+inline constexpr std::uint32_t seconds_max = 86'400; ///< of a duration
 
 [[nodiscard]] std::uint32_t parse_number(const std::string& text, std::uint32_t min, std::uint32_t max);
 
@@ -58,8 +59,14 @@ void check_socket_length(const std::string& path);
 /// Every option of the type with its default.
 [[nodiscard]] BackendOptions default_options(const BackendType& type);
 
+/// The option that has this key, or this alias; null when the type has none.
+[[nodiscard]] const BackendOption* find_option(const BackendType& type, std::string_view key) noexcept;
+
 /// Checks a value by the kind of its option; of a secret it says nothing.
 void check_option(const BackendOption& option, const std::string& value);
+
+/// Whether a worker can be told of all of them.
+void check_options_size(const BackendOptions& options);
 
 /// A value, or a key, as it may be shown: whatever is in it, it is one line.
 [[nodiscard]] std::string shown(std::string_view text);

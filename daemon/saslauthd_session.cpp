@@ -11,6 +11,7 @@
 #include <sodium.h>
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 namespace postern {
@@ -100,8 +101,7 @@ void SaslauthdSession::use(const saslauthd::Fields& fields)
 {
     if (services_.loop.clock().now() + listener_.deadline / 2 > deadline_) {
         services_.log.warning("a request took half of its time to arrive: it is answered as unavailable");
-        return finish(saslauthd::reply(Verdict::unavailable, listener_.when_unavailable),
-                      fields.has_bytes_behind);
+        return finish(Verdict::unavailable, fields.has_bytes_behind);
     }
     state_ = State::authenticating;
     drains_ = fields.has_bytes_behind;
@@ -111,9 +111,9 @@ void SaslauthdSession::use(const saslauthd::Fields& fields)
                     std::string{fields.service}, std::string{fields.realm},
                     std::string{fields.client_address}};
     received_.clear();
-    services_.authenticator.authenticate(
-        std::move(request), {deadline_, listener_.joins_realm, listener_.route},
-        [this](Verdict verdict) { finish(saslauthd::reply(verdict, listener_.when_unavailable), drains_); });
+    services_.authenticator.authenticate(std::move(request),
+                                         {deadline_, listener_.joins_realm, listener_.route},
+                                         [this](Verdict verdict) { finish(verdict, drains_); });
 }
 
 void SaslauthdSession::refuse(const saslauthd::Refused& refused)
@@ -146,7 +146,14 @@ void SaslauthdSession::wait_for_peer()
     timer_.schedule(waits_until_);
 }
 
-/// A reply has at most 27 bytes and the socket's buffer is empty: it is sent whole, or the peer is gone.
+void SaslauthdSession::finish(Verdict verdict, bool drains)
+{
+    std::array<char, saslauthd::reply_bytes_max> memory{};
+    finish(saslauthd::write_reply(memory, verdict, listener_.when_unavailable, listener_.reply_texts),
+           drains);
+}
+
+/// A reply is short and the socket's buffer is empty: it is sent whole, or the peer is gone.
 void SaslauthdSession::finish(std::string_view reply_bytes, bool drains)
 try {
     if (!socket_.send(reply_bytes) || !drains || services_.loop.clock().now() >= waits_until_)
@@ -174,7 +181,7 @@ void SaslauthdSession::drain()
 void SaslauthdSession::on_deadline()
 {
     if (state_ == State::reading && !received_.empty())
-        finish(saslauthd::reply(Verdict::unavailable, listener_.when_unavailable), false);
+        finish(Verdict::unavailable, false);
     else
         end();
 }

@@ -56,6 +56,7 @@ private:
     void refuse(const saslauthd::Refused& refused);
     void keep(std::string_view bytes);
     void wait_for_peer();
+    void finish(Verdict verdict, bool drains);
     void finish(std::string_view reply_bytes, bool drains);
     void drain();
     void on_deadline();

@@ -130,7 +130,8 @@ template <typename Archive>
 void transfer(Archive& archive, ListenerConfig& listener)
 {
     transfer_all(archive, listener.name, listener.socket, listener.deadline, listener.field_bytes_max,
-                 listener.when_unavailable, listener.joins_realm, listener.route);
+                 listener.when_unavailable, listener.reply_texts.accepted, listener.reply_texts.refused,
+                 listener.joins_realm, listener.route);
 }
 
 template <typename Archive>
@@ -160,7 +161,7 @@ void transfer(Archive& archive, PoolSetup& pool)
 {
     PoolConfig& config = pool.config;
     transfer_all(archive, pool.backend, pool.type, config.workers, config.workers_max,
-                 config.worker_requests_max, config.worker_idle, config.queue_max);
+                 config.worker_requests_max, config.worker_idle, config.queue_max, pool.servers);
 }
 
 template <typename Archive>

@@ -18,6 +18,7 @@ struct PoolSetup {
     std::string backend; ///< its name
     std::string type;    ///< for the status
     PoolConfig config;
+    std::vector<std::string> servers{}; ///< their names; of a type that has some
 };
 
 /// What a front is told when it starts: its part of the configuration and nothing else. It comes as the

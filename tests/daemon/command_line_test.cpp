@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "daemon/command_line.hpp"
 #include "daemon/config_file.hpp"
+#include "daemon/config_values.hpp"
 #include "tests/support/temporary_directory.hpp"
 
 #include <catch2/catch.hpp>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 
@@ -42,6 +44,22 @@ std::string complaint(const std::string& typed, const std::string& program = "sa
     }
     return "none";
 }
+
+/// A saslauthd.conf of its own for a test.
+class SharedFile {
+public:
+    explicit SharedFile(const std::string& text) { write(text); }
+
+    void write(const std::string& text) { std::ofstream{path()} << text; }
+
+    [[nodiscard]] std::string path() const { return directory_.file("saslauthd.conf"); }
+
+    /// -O and this file.
+    [[nodiscard]] std::string flag() const { return "-O " + path(); }
+
+private:
+    TemporaryDirectory directory_;
+};
 
 /// A postern.conf of its own for a test.
 class File {
@@ -182,6 +200,137 @@ TEST_CASE("what has no effect in this version is said at start", "[flags]")
     CHECK(config("-a sasldb -l").notes.empty());
 }
 
+TEST_CASE("the flag -O names the file of ldap and kerberos5, and both read the same one", "[flags]")
+{
+    const SharedFile file{"ldap_bind_pw: hunter2\nkrb5_servername: x\n"};
+    const Config c = config("-a ldap,kerberos5 " + file.flag());
+    CHECK(c.backends.at(0).options.at("ldap_password") == "hunter2");
+    CHECK(c.backends.at(0).options.at("ldap_scope") == "sub");
+    CHECK(c.backends.at(0).options.size() == find_backend_type("ldap")->options.size());
+    CHECK(c.backends.at(1).options.at("krb5_servername") == "x");
+    CHECK(c.backends.at(1).options.size() == find_backend_type("kerberos5")->options.size());
+    CHECK(config("-a ldap -O relative " + file.flag()).backends.at(0).options.at("ldap_password") ==
+          "hunter2");
+}
+
+TEST_CASE("a flag counts more than the file", "[flags]")
+{
+    const SharedFile file{"ldap_servers: ldap://a\nldap_scope: one\n"};
+    const Config c = config("-a ldap --ldap-servers ldap://b " + file.flag());
+    CHECK(c.backends.at(0).options.at("ldap_servers") == "ldap://b");
+    CHECK(c.backends.at(0).options.at("ldap_scope") == "one");
+}
+
+TEST_CASE("a saslauthd.conf is read anew each time", "[flags]")
+{
+    SharedFile file{"ldap_scope: one\n"};
+    CHECK(config("-a ldap " + file.flag()).backends.at(0).options.at("ldap_scope") == "one");
+    file.write("ldap_scope: base\n");
+    CHECK(config("-a ldap " + file.flag()).backends.at(0).options.at("ldap_scope") == "base");
+    file.write("ldap_scope\n");
+    CHECK_THROWS_AS(parse("-a ldap " + file.flag()), ConfigFileError);
+}
+
+TEST_CASE("a saslauthd.conf may have as many options as a worker can be told", "[flags]")
+{
+    const SharedFile file{"ldap_filter: " + std::string(33'000, 'x') + "\n"};
+    CHECK(complaint("-a ldap " + file.flag()) ==
+          "its options are longer than the 32 KiB that were expected at most");
+}
+
+TEST_CASE("the flag -O names the server of rimap, as HOST or HOST/PORT", "[flags]")
+{
+    const auto [typed, host, port] = GENERATE(table<std::string, std::string, std::string>({
+        {"-O imap", "imap", ""},
+        {"-O one -O imap/1143", "imap", "1143"},
+        {"-O /x -O imap", "imap", ""},
+        {"-O imap/imaps", "imap", "imaps"},
+        {"-O [::1]/143", "::1", "143"},
+        {"-O ::1", "::1", ""},
+        {"-O imap --rimap-port 143", "imap", "143"},
+        {"--rimap-host a,b/993", "a,b/993", ""},
+    }));
+    CAPTURE(typed);
+    const Config c = config("-a rimap " + typed);
+    CHECK(c.backends.at(0).options.at("rimap_host") == host);
+    CHECK(c.backends.at(0).options.at("rimap_port") == port);
+    CHECK(c.notes.empty());
+}
+
+TEST_CASE("where -O may be a file and a host, an absolute path is the file", "[flags]")
+{
+    const SharedFile file{"ldap_scope: one\n"};
+    const auto before_and_behind = GENERATE(table<std::string, std::string>(
+        {{"", " -O imap/143"}, {"-O imap/143 ", ""}, {"-O x -O /nonexistent ", " -O imap/143"}}));
+    const std::string typed = std::get<0>(before_and_behind) + file.flag() + std::get<1>(before_and_behind);
+    CAPTURE(typed);
+    const Config c = config("-a ldap,rimap " + typed);
+    CHECK(c.backends.at(0).options.at("ldap_scope") == "one");
+    CHECK(c.backends.at(1).options.at("rimap_host") == "imap");
+    CHECK(c.backends.at(1).options.at("rimap_port") == "143");
+    CHECK(c.notes.empty());
+}
+
+TEST_CASE("the relative path of a file begins in the run directory, as with saslauthd", "[flags]")
+{
+    const SharedFile file{"ldap_scope: one\n"};
+    const std::string directory = std::filesystem::path{file.path()}.parent_path();
+    const Config c = config("-a ldap -O saslauthd.conf -m " + directory);
+    CHECK(c.backends.at(0).options.at("ldap_scope") == "one");
+    CHECK(c.notes == std::vector<std::string>{"-O saslauthd.conf is taken for " + file.path() +
+                                              ", as with saslauthd; an absolute path was expected"});
+}
+
+TEST_CASE("the flag -O may name a file that says nothing", "[flags]")
+{
+    const Config c = config("-a ldap -O /dev/null");
+    CHECK(c.backends.at(0).options == default_options(*find_backend_type("ldap")));
+    CHECK(c.notes.empty());
+}
+
+TEST_CASE("a relative path in the file is refused when a flag asks for TLS", "[flags]")
+{
+    const SharedFile file{"ldap_tls_cert: x.pem\n"};
+    CHECK(config("-a ldap " + file.flag()).notes.size() == 1);
+    const auto flag = GENERATE(as<std::string>{}, "--ldap-start-tls yes ", "--ldap-servers ldaps://a ");
+    CHECK_THROWS_AS(parse("-a ldap " + flag + file.flag()), ConfigFileError);
+}
+
+TEST_CASE("where -O might have been meant for a file, it is said that it is a host", "[flags]")
+{
+    CHECK(config("-a kerberos5,rimap -O saslauthd.conf").notes ==
+          std::vector<std::string>{"-O saslauthd.conf is taken for a host; -O FILE, the absolute path of a "
+                                   "file, may stand beside it, and is /etc/saslauthd.conf without it"});
+}
+
+TEST_CASE("saslauthd's reply texts are kept where they are those of one mechanism", "[flags]")
+{
+    const auto texts = [](const std::string& typed) { return config(typed).listeners.at(0).reply_texts; };
+    CHECK(texts("-a rimap -O imap") == saslauthd::ReplyTexts{"remote authentication successful",
+                                                             "remote server rejected your credentials"});
+    CHECK(texts("-a sasldb") == saslauthd::ReplyTexts{});
+    CHECK(texts("-a rimap,sasldb -O imap") == saslauthd::ReplyTexts{});
+}
+
+TEST_CASE("the reply text of every type fits a reply", "[flags]")
+{
+    for (const BackendType& type : backend_types()) {
+        CAPTURE(type.name);
+        CHECK(type.accepted_text.size() <= saslauthd::reply_text_bytes_max);
+        CHECK(type.refused_text.size() <= saslauthd::reply_text_bytes_max);
+    }
+}
+
+TEST_CASE("a check says what is only worth a note, too", "[flags]")
+{
+    const SharedFile file{"ldap_port: 636\n"};
+    CHECK(text("-a ldap --check -T " + file.flag()) ==
+          "note: " + file.path() +
+              ":1: ldap_port: there is no such key: it has no effect, as with saslauthd; write the port in "
+              "ldap_servers: ldap://HOST:PORT/\nnote: -T and -H have no effect, as with saslauthd\n"
+              "the flags are OK\n");
+}
+
 TEST_CASE("what makes no sense is refused, and the complaint says what was expected", "[flags]")
 {
     const auto [typed, part] = GENERATE(table<std::string, std::string>({
@@ -190,8 +339,24 @@ TEST_CASE("what makes no sense is refused, and the complaint says what was expec
         {"-a sasldb,sasldb", "named twice"},
         {"-a nonsense", "unknown authentication mechanism: nonsense"},
         {"-a sasldc", "did you mean sasldb?"},
-        {"-a rimap", "not available in this version"},
-        {"-a LDAP", "not available in this version"},
+        {"-a rimap", "-a rimap needs the server that it asks: -O HOST or -O HOST/PORT"},
+        {"-a rimap,ldap -O /x", "-a rimap needs the server that it asks"},
+        {"-a rimap -O /143", "-O /143: HOST or HOST/PORT was expected"},
+        {"-a rimap -O imap/", "-O imap/: HOST or HOST/PORT was expected"},
+        {"-a rimap -O imap -O user:hunter2@imap", "-O: HOST or HOST/PORT was expected"},
+        {"-a rimap -O imap --rimap-host imap",
+         "-O imap and --rimap-host say the same; one of them was expected"},
+        {"-a rimap -O imap/1 --rimap-port 2",
+         "-O imap/1 and --rimap-port say the same; one of them was expected"},
+        {"-a rimap --rimap-host a@b", "--rimap-host an @; servers without a user"},
+        {"-a kerberos5,ldap -O none.conf", "/var/run/saslauthd/none.conf: No such file or directory"},
+        {"-a ldap -m /x -O a/none.conf", "/x/a/none.conf: No such file or directory"},
+        {"-a rimap -O imap.example.org:143", "-O imap.example.org:143: HOST or HOST/PORT was expected"},
+        {"-a rimap -O imap --rimap-port 0",
+         "--rimap-port 0: a port from 1 to 65535 or the name of a service was expected"},
+        {"-a ldap -O /nonexistent/conf", "/nonexistent/conf: No such file or directory"},
+        {"-a ldap -m /x -O /nonexistent/x -O conf", "/x/conf: No such file or directory"},
+        {"-a ldap --ldap-servers directory", "--ldap-servers directory: ldap://..., ldaps://..."},
         {"-a httpform", "not offered"},
         {"-a sasldb -m run", "-m requires an absolute pathname"},
         {"-a sasldb -m /" + std::string(103, 'x'), "longer than the 107 bytes"},
@@ -239,6 +404,9 @@ TEST_CASE("the flags -v and -h say something and start nothing, whatever else is
     CHECK(text("--version") == text("-v"));
     CHECK(text("--help") == text("-h"));
     CHECK_THAT(text("-h -n -1"), Catch::Contains("--sasldb-path FILE") && Catch::Contains("/etc/sasldb2"));
+    CHECK_THAT(text("-h"), Catch::Contains("Options of ldap, an LDAP directory:") &&
+                               Catch::Contains("(default ldap://localhost/)") &&
+                               !Catch::Contains("(default )") && !Catch::Contains("Options of shadow"));
 }
 
 TEST_CASE("a file says what flags cannot", "[flags]")
@@ -328,6 +496,15 @@ TEST_CASE("without -a and --config there is one file, unless the name is saslaut
                Catch::Contains("an absolute path was expected"));
     CHECK_THROWS_WITH(parse("--config " + directory.file("none"), "posternd"),
                       directory.file("none") + ": No such file or directory");
+}
+
+TEST_CASE("the password of a directory goes into a file, whatever it is called", "[flags]")
+{
+    const auto flag = GENERATE(as<std::string>{}, "--ldap-password=hunter2", "--ldap-bind-pw=hunter2");
+    CHECK_THAT(complaint("-a ldap " + flag),
+               Catch::Contains("as ldap_password of a [backend NAME]: --config FILE, or of "
+                               "/etc/saslauthd.conf") &&
+                   !Catch::Contains("hunter2"));
 }
 
 #ifdef POSTERN_TESTING

@@ -304,9 +304,8 @@ TEST_CASE("no file is in a listener's way, unless it is a socket", "[config]")
     const std::string path = directory.file("precious");
     const std::string text = with_listener("socket = " + path + "\n");
     CHECK(complaint(text) == "none");
-    const std::string said =
-        "FILE:8: [listener b] socket: something that is no socket stands at " + path +
-        "; a socket that is left, or nothing, was expected";
+    const std::string said = "FILE:8: [listener b] socket: something that is no socket stands at " + path +
+                             "; a socket that is left, or nothing, was expected";
     std::ofstream{path} << "precious";
     CHECK(complaint(text) == said);
     std::filesystem::remove(path);
@@ -537,13 +536,37 @@ TEST_CASE("what is wrong is said with its line, its section, its key, and what w
     CHECK(complaint(text) == line);
 }
 
-TEST_CASE("mechanisms that are to come get a straight answer", "[config]")
+TEST_CASE("an option may be called by its other name, but not by both", "[config]")
 {
-    const auto name = GENERATE(as<std::string>{}, "getpwent", "kerberos5", "ldap", "pam", "rimap", "shadow");
-    if (find_backend_type(name) == nullptr)
-        CHECK(complaint(with_backend("type = " + name + "\nldap_servers = ldap://x\n")) ==
-              "FILE:8: [backend b] type: authentication mechanism " + name +
-                  " is not available in this version");
+    const Config c = config(with_backend("type = ldap\nldap_bind_pw =  hunter2 \nldap_default_domain = x\n"));
+    CHECK(c.backends.at(1).options.at("ldap_password") == " hunter2 ");
+    CHECK(c.backends.at(1).options.at("ldap_default_realm") == "x");
+    CHECK(c.backends.at(1).options.size() == find_backend_type("ldap")->options.size());
+    CHECK(complaint(with_backend("type = ldap\nldap_bind_pw = hunter2\nldap_password = hunter2\n")) ==
+          "FILE:9: [backend b] ldap_bind_pw: is another name of ldap_password; one of them was expected");
+    CHECK(complaint(sound + "ldap_bind_pw = hunter2\n") ==
+          "FILE:7: [route] ldap_bind_pw: belongs to a [backend NAME] of type ldap, and not here");
+}
+
+TEST_CASE("a password by its other name may not be read by everybody either", "[config]")
+{
+    const File file{with_backend("type = ldap\nldap_bind_pw = hunter2\n"), 0644};
+    CHECK_THAT(file.complaint(), Catch::Contains("line 9 holds a password"));
+}
+
+TEST_CASE("in a section a boolean is yes or no, and servers are checked", "[config]")
+{
+    CHECK(complaint(with_backend("type = ldap\nldap_start_tls = on\nldap_servers = a ldap://b\n")) ==
+          "FILE:9: [backend b] ldap_start_tls: on: yes or no was expected\n"
+          "FILE:10: [backend b] ldap_servers: a: ldap://..., ldaps://... or ldapi://... was expected");
+    CHECK(
+        complaint(with_backend("type = ldap\nldap_servers = ldap://x:hunter2@b\n")) ==
+        "FILE:9: [backend b] ldap_servers: an @; servers without a user and a password in front of them were "
+        "expected");
+    CHECK(complaint(with_backend("type = rimap\nrimap_host = imap/\nrimap_tls = yes\n")) ==
+          "FILE:9: [backend b] rimap_host: imap/: HOST or HOST/PORT was expected\n"
+          "FILE:10: [backend b] rimap_tls: yes: none, starttls or implicit was expected");
+    CHECK(config(with_backend("type = rimap\n")).listeners.at(0).reply_texts == saslauthd::ReplyTexts{});
 }
 
 TEST_CASE("all that is wrong is said at once, in the order of lines", "[config]")

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "daemon/server_names.hpp"
+
+#include "backends/servers.hpp"
+#include "base/lower_case.hpp"
+#include "daemon/config_values.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+namespace postern {
+
+namespace {
+
+constexpr std::string_view digits = "0123456789";
+
+bool is_alphanumeric(char c) noexcept
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+/// Of a name or an address; the `%` is in front of an interface.
+bool is_in_host(char c) noexcept
+{
+    return is_alphanumeric(c) || std::string_view{"._-:%"}.find(c) != std::string_view::npos;
+}
+
+bool is_in_service(char c) noexcept
+{
+    return is_alphanumeric(c) || std::string_view{"._-+"}.find(c) != std::string_view::npos;
+}
+
+bool is_port_number(std::string_view text) noexcept
+{
+    unsigned number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    return error == std::errc{} && end == text.data() + text.size() && number >= 1 && number <= 65'535;
+}
+
+/// Schemes are compared in any case, as libldap does.
+std::string_view scheme_of(const std::string& uri, std::span<const std::string_view> schemes)
+{
+    const auto found = std::ranges::find_if(schemes, [&uri](std::string_view scheme) {
+        return uri.size() >= scheme.size() + 3 &&
+               std::ranges::equal(uri.substr(0, scheme.size()), scheme, {}, lower) &&
+               uri.substr(scheme.size(), 3) == "://";
+    });
+    return found == schemes.end() ? std::string_view{} : *found;
+}
+
+std::string uri_forms(std::span<const std::string_view> schemes)
+{
+    std::vector<std::string> forms;
+    for (const std::string_view scheme : schemes)
+        forms.push_back(std::string{scheme} + "://...");
+    return alternatives(std::vector<std::string_view>{forms.begin(), forms.end()});
+}
+
+/// A port behind the last colon, unless that is one of an address in brackets.
+bool has_bad_port(std::string_view authority) noexcept
+{
+    const std::size_t behind = authority.starts_with('[') ? authority.find(']') : 0;
+    const std::size_t colon = behind == std::string_view::npos ? behind : authority.find(':', behind);
+    return colon != std::string_view::npos && !is_port_number(authority.substr(colon + 1));
+}
+
+void check_uri(const std::string& uri, std::span<const std::string_view> schemes)
+{
+    const std::string_view scheme = scheme_of(uri, schemes);
+    const std::size_t begin = scheme.empty() ? 0 : scheme.size() + 3;
+    const std::string_view authority =
+        std::string_view{uri}.substr(begin, std::min(uri.find_first_of("/?#", begin), uri.size()) - begin);
+    if (scheme.empty())
+        throw ConfigError{shown(uri) + ": " + uri_forms(schemes) + " was expected"};
+    if (scheme != "ldapi" && has_bad_port(authority))
+        throw ConfigError{shown(uri) + ": a port from 1 to 65535 was expected behind the host"};
+}
+
+void check_host(const std::string& name)
+{
+    if (!split_host(name))
+        throw ConfigError{shown(name) + ": HOST or HOST/PORT was expected"};
+}
+
+} // namespace
+
+bool is_port(std::string_view text) noexcept
+{
+    if (text.find_first_not_of(digits) == std::string_view::npos)
+        return is_port_number(text);
+    return text.size() <= server_name_bytes_max && std::ranges::all_of(text, is_in_service);
+}
+
+std::optional<HostAndPort> split_host(std::string_view text)
+{
+    const std::size_t slash = text.find('/');
+    std::string_view host = text.substr(0, slash);
+    const std::string_view port =
+        slash == std::string_view::npos ? std::string_view{} : text.substr(slash + 1);
+    if (host.size() > 2 && host.starts_with('[') && host.ends_with(']'))
+        host = host.substr(1, host.size() - 2);
+    const bool is_host =
+        !host.empty() && host.size() <= server_name_bytes_max && std::ranges::all_of(host, is_in_host) &&
+        std::ranges::count(host, ':') != 1; // a port behind a colon; an address has more of them
+    if (!is_host || (slash != std::string_view::npos && !is_port(port)))
+        return std::nullopt;
+    return HostAndPort{std::string{host}, std::string{port}};
+}
+
+void check_port(const std::string& text)
+{
+    if (!is_port(text))
+        throw ConfigError{said_of(text, "a port from 1 to 65535 or the name of a service was expected")};
+}
+
+void check_servers(const BackendOption& option, const std::string& value)
+{
+    if (value.find('@') != std::string::npos) // what stands in front of it may be a password
+        throw ConfigError{"an @; servers without a user and a password in front of them were expected"};
+    if (value.find('?') != std::string::npos) // and behind it, where a URI has extensions
+        throw ConfigError{"a ?; servers without parameters behind them were expected"};
+    const std::vector<std::string> names = split_servers(value);
+    if (names.empty() || names.size() > servers_max)
+        throw ConfigError{(names.empty() ? "an empty value; " : std::to_string(names.size()) + " servers; ") +
+                          "from 1 to " + std::to_string(servers_max) + " were expected"};
+    for (const std::string& name : names) {
+        if (name.size() > server_name_bytes_max)
+            throw ConfigError{"a server's name of " + std::to_string(name.size()) + " bytes; at most " +
+                              std::to_string(server_name_bytes_max) + " were expected"};
+        if (option.words.empty())
+            check_host(name);
+        else
+            check_uri(name, option.words);
+    }
+}
+
+} // namespace postern
