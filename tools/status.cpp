@@ -53,6 +53,9 @@ StatusReport harmless(StatusReport report)
         clean(backend.type);
         for (WorkerStatus& worker : backend.workers)
             clean(worker.state);
+        for (ServerStatus& server : backend.servers)
+            for (std::string* text : {&server.name, &server.state, &server.problem})
+                clean(*text);
     }
     return report;
 }
@@ -149,6 +152,36 @@ std::string queues(const StatusReport& report)
     return table.text();
 }
 
+std::vector<std::string> server_row(const std::string& backend, const ServerStatus& server, std::int64_t now)
+{
+    const bool is_down = server.down_since != 0;
+    const std::string down_for =
+        is_down ? duration_text(now - std::clamp<std::int64_t>(server.down_since, 0, now)) : "";
+    const std::string probe = is_down ? std::to_string(server.next_probe_ms) + " ms" : "";
+    return {backend, server.state, std::to_string(server.failures), down_for, probe, server.name};
+}
+
+/// Empty when no backend has any. What each said last stands below, since it may be long.
+std::string servers(const StatusReport& report, std::int64_t now)
+{
+    TextTable table{{{"SERVER OF", {}},
+                     {"STATE", {}},
+                     {"FAILURES", right},
+                     {"DOWN FOR", right},
+                     {"PROBE IN", right},
+                     {"SERVER", {}}}};
+    std::string problems;
+    bool is_empty = true;
+    for (const BackendStatus& backend : report.backends)
+        for (const ServerStatus& server : backend.servers) {
+            is_empty = false;
+            table.add(server_row(backend.name, server, now));
+            if (!server.problem.empty())
+                problems += "last problem of " + server.name + ": " + server.problem + '\n';
+        }
+    return is_empty ? "" : '\n' + table.text() + problems;
+}
+
 std::vector<std::string> verdict_row(std::string name, const VerdictCounts& counts)
 {
     std::vector<std::string> row{std::move(name)};
@@ -185,7 +218,7 @@ std::string status_text(const StatusReport& report, std::int64_t now)
 {
     const StatusReport shown = harmless(report);
     return headline(shown, now) + '\n' + processes(shown) + '\n' + listeners(shown) + '\n' + backends(shown) +
-           '\n' + queues(shown) + '\n' + verdicts(shown) + '\n' + fronts_own(shown);
+           servers(shown, now) + '\n' + queues(shown) + '\n' + verdicts(shown) + '\n' + fronts_own(shown);
 }
 
 int run_status(Arguments arguments)

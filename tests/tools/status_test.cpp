@@ -97,6 +97,29 @@ log lines dropped: 4
 )");
 }
 
+TEST_CASE("of a backend with servers it is told how they are", "[status]")
+{
+    StatusReport report = some_report();
+    report.backends[0].servers = {
+        {"ldap://a.example.org", "down", 12, "connection refused", since + 60, 4200},
+        {"ldap://b.example.org", "probing", 3, "timed out", since, 0},
+        {"ldap://c.example.org", "up", 1, "timed out", 0, 0},
+        {"ldap://d.example.org", "up", 0, "", 0, 0},
+    };
+    CHECK_THAT(text_of(report, 185), Catch::Contains(R"(
+SERVER OF  STATE    FAILURES   DOWN FOR  PROBE IN  SERVER
+local      down           12  2 min 5 s   4200 ms  ldap://a.example.org
+local      probing         3  3 min 5 s      0 ms  ldap://b.example.org
+local      up              1                       ldap://c.example.org
+local      up              0                       ldap://d.example.org
+last problem of ldap://a.example.org: connection refused
+last problem of ldap://b.example.org: timed out
+last problem of ldap://c.example.org: timed out
+
+QUEUE OF )"));
+    CHECK_THAT(text_of(some_report()), !Catch::Contains("SERVER OF"));
+}
+
 TEST_CASE("a supervisor that is gone is told, and so is a front that finishes", "[status]")
 {
     StatusReport report = some_report();
@@ -130,6 +153,7 @@ TEST_CASE("a time that cannot be is no trouble", "[status]")
 {
     StatusReport report = some_report();
     report.since = GENERATE(INT64_MIN, INT64_MAX);
+    report.backends[0].servers = {{"one", "down", 1, "", report.since, 0}};
     CHECK_THAT(text_of(report), Catch::StartsWith("Postern 0.1.0, counting since "));
 }
 
@@ -168,14 +192,17 @@ TEST_CASE("a daemon without listeners, backends or anything is told too", "[stat
 TEST_CASE("no text of a status can steer the terminal or forge a line", "[status]")
 {
     StatusReport report = some_report();
+    report.backends[0].servers = {{"one", "down", 1, "timed out", since, 0}};
+    const std::size_t lines = static_cast<std::size_t>(std::ranges::count(text_of(report), '\n'));
     const std::string hostile = "x\x1b[2J\nfront  1\r\u009b";
     BackendStatus& backend = report.backends.front();
     for (std::string* text :
          {&report.version, &report.listeners[0].name, &report.listeners[0].socket, &report.listeners[0].route,
-          &backend.name, &backend.type, &backend.workers[0].state})
+          &backend.name, &backend.type, &backend.workers[0].state, &backend.servers[0].name,
+          &backend.servers[0].state, &backend.servers[0].problem})
         *text = hostile;
     const std::string text = text_of(report);
-    CHECK(std::ranges::count(text, '\n') == std::ranges::count(text_of(some_report()), '\n'));
+    CHECK(static_cast<std::size_t>(std::ranges::count(text, '\n')) == lines);
     for (const std::string steering : {"\x1b", "\r", "\u009b"})
         CHECK_THAT(text, !Catch::Contains(steering));
 }
