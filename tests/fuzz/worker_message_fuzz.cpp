@@ -15,14 +15,29 @@ namespace {
 constexpr std::size_t slot_bytes = 1024;
 constexpr std::size_t text_bytes_max = 1024;
 
-void check_question(std::string_view bytes, std::string& memory)
+void check(const Question& question, std::string_view bytes, std::string& memory)
+{
+    promise(question.request.password.size() <= slot_bytes, "a password fits its slot");
+    promise(write_question(memory, question.id, question.time_left, question.servers_left_alone,
+                           question.request) == bytes,
+            "a question is what our own code would have written");
+}
+
+void check(const Probe& probe, std::string_view bytes, std::string& memory)
+{
+    promise(write_probe(memory, probe) == bytes, "a probe is what our own code would have written");
+}
+
+void check(const Prepare& prepare, std::string_view bytes, std::string& memory)
+{
+    promise(write_prepare(memory, prepare) == bytes, "a Prepare is what our own code would have written");
+}
+
+void check_task(std::string_view bytes, std::string& memory)
 {
     static SecretArena arena{slot_bytes, 1};
-    if (const auto question = parse_question(bytes, arena)) {
-        promise(question->request.password.size() <= slot_bytes, "a password fits its slot");
-        promise(write_question(memory, question->id, question->time_left, question->request) == bytes,
-                "a question is what our own code would have written");
-    }
+    if (const auto task = parse_worker_task(bytes, arena))
+        std::visit([&](const auto& known) { check(known, bytes, memory); }, *task);
     promise(arena.slots_free() == 1, "no slot is lost");
 }
 
@@ -32,6 +47,8 @@ std::size_t text_bytes(const WorkerMessage& message)
         return answer->decision.reason.size();
     if (const auto* const line = std::get_if<WorkerLogLine>(&message))
         return line->text.size();
+    if (const auto* const failed = std::get_if<ServerFailed>(&message))
+        return failed->problem.size();
     return 0;
 }
 
@@ -42,6 +59,8 @@ void check_worker_message(std::string_view bytes, std::string& memory)
         return;
     if (const auto* const answer = std::get_if<Answer>(&*message))
         promise(verdict_text(answer->decision.verdict) != "invalid", "an answer names a verdict");
+    if (const auto* const failed = std::get_if<ServerFailed>(&*message))
+        promise(failed->server < 32, "a set of servers can name the one that failed");
     const std::string_view written = write_worker_message(memory, *message);
     if (text_bytes(*message) <= text_bytes_max)
         promise(written == bytes, "a message is what our own code would have written");
@@ -56,7 +75,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 {
     const std::string_view bytes = FuzzInput{data, size}.rest();
     std::string memory(std::max(bytes.size(), worker_message_bytes_max(slot_bytes)), '\0');
-    check_question(bytes, memory);
+    check_task(bytes, memory);
     check_worker_message(bytes, memory);
     return 0;
 }
