@@ -2,6 +2,7 @@
 """A mail host as countless articles set it up: Debian's saslauthd with PAM behind a chrooted Postfix. Postern lies
 where saslauthd was, and nothing else is changed."""
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from support.dovecot import Dovecot
 from support.eventually import eventually
 from support.host_accounts import STACKS, HostAccounts
 from support.places import BUILD, POSTERND, SASLAUTHD
@@ -68,20 +70,35 @@ def cover(directory):
 
 
 @pytest.fixture(params=["saslauthd", "posternd"])
-def service(request, host, postfix, syslog):
-    """Debian's init script, with /etc/default/saslauthd as it is printed; Debian's saslauthd is the control."""
+def program(request, postfix, syslog):
+    """What lies in /usr/sbin/saslauthd; Debian's own is the control."""
     if request.param == "posternd":
         request.getfixturevalue("in_the_place_of_saslauthd")
-    before = DEFAULTS.read_text()
-    text = before.replace('OPTIONS="-c -m /var/run/saslauthd"', f'OPTIONS="-c -m {RUN_DIRECTORY}"') + "START=yes\n"
-    assert 'MECHANISMS="pam"' in text and f'OPTIONS="-c -m {RUN_DIRECTORY}"' in text
-    DEFAULTS.write_text(text)
+
+
+@pytest.fixture
+def service(program, host):
+    """Debian's init script, with /etc/default/saslauthd as it is printed."""
+    with started_by_init({'OPTIONS="-c -m /var/run/saslauthd"': f'OPTIONS="-c -m {RUN_DIRECTORY}"'}) as process:
+        yield process
+
+
+@contextlib.contextmanager
+def started_by_init(changes):
+    """With those lines of /etc/default/saslauthd changed, and START=yes."""
+    before = text = DEFAULTS.read_text()
+    for old, new in changes.items():
+        assert f"\n{old}\n" in text
+        text = text.replace(f"\n{old}\n", f"\n{new}\n")
+    DEFAULTS.write_text(text + "START=yes\n")
     shutil.rmtree(RUN_DIRECTORY)  # the script makes it
     run("start")
-    yield Process(int((RUN_DIRECTORY / "saslauthd.pid").read_text()))
-    run("stop")
-    DEFAULTS.write_text(before)
-    eventually(lambda: not serving(), "all have ended")
+    try:
+        yield Process(int((RUN_DIRECTORY / "saslauthd.pid").read_text()))
+    finally:
+        run("stop")
+        DEFAULTS.write_text(before)
+        eventually(lambda: not serving(), "all have ended")
 
 
 def run(action):
@@ -124,3 +141,16 @@ def test_the_log_names_who_failed(postfix, host, service, syslog):
     assert line.text == (" " * 16 + ": auth failure: [user=walter] [service=smtp] [realm=] [mech=pam] "
                                     "[reason=PAM auth error]")
     assert (line.facility, line.severity, line.ident) == ("auth", "info", "saslauthd")
+
+
+def test_users_of_another_hosts_imap_server_log_in(postfix, program):
+    """As articles have it: MECHANISMS="rimap" and the server in MECH_OPTIONS."""
+    guest = Account("guest", "a pass phrase, 8 € #!")
+    with Dovecot([WALTER, guest]) as dovecot:
+        with started_by_init({
+                'MECHANISMS="pam"': 'MECHANISMS="rimap"',
+                'MECH_OPTIONS=""': f'MECH_OPTIONS="127.0.0.1/{dovecot.port}"',
+                'OPTIONS="-c -m /var/run/saslauthd"': f'OPTIONS="-c -m {RUN_DIRECTORY}"'}):
+            assert codes(postfix, WALTER) == [535, 235, 535]
+            assert codes(postfix, guest) == [535, 235, 535]
+            assert code(postfix, "nobody-there", "looking-glass") == 535

@@ -5,7 +5,7 @@ import re
 import subprocess
 
 from support.eventually import eventually
-from support.places import BUILD, SOURCE
+from support.places import BUILD, POSTERND, SOURCE
 from support.processes import all_processes
 
 README = (SOURCE / "README.md").read_text()
@@ -46,6 +46,14 @@ def is_postern(process):
         return process.is_alive and process.name.startswith("postern")
     except OSError:
         return False
+
+
+def test_the_directories_as_printed_pass_the_check(tmp_path):
+    example = re.search(r"^## Directories\n.*?^```ini\n(.*?)^```", README, re.MULTILINE | re.DOTALL).group(1)
+    file = tmp_path / "postern.conf"
+    file.write_text(example)
+    done = subprocess.run([POSTERND, "--check", "--config", file], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout + done.stderr) == (0, f"{file}: OK\n")
 
 
 def test_the_commands_with_a_file_check_it_and_start():
