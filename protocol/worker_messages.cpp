@@ -24,7 +24,7 @@ enum class Type : std::uint8_t {
 
 constexpr std::size_t text_bytes_max = 1024;
 
-/// The front waits no longer before a refusal, whatever a worker says.
+/// The front waits no longer before a refusal, whatever a backend asks for: milliseconds.
 constexpr std::uint32_t failure_delay_max = 10'000;
 
 /// As many as a set of 32 bits can name.
@@ -49,7 +49,7 @@ struct MessageWriter {
         writer.u8(static_cast<std::uint8_t>(Type::answer)).u64(answer.id);
         writer.u8(static_cast<std::uint8_t>(answer.decision.verdict));
         writer.u8(answer.decision.password_was_right ? 1 : 0);
-        writer.u32(clamped_milliseconds(answer.decision.failure_delay));
+        writer.u32(std::min(clamped_milliseconds(answer.decision.failure_delay), failure_delay_max));
         writer.counted_string(std::string_view{answer.decision.reason}.substr(0, text_bytes_max));
         writer.u8(answer.must_prepare ? 1 : 0);
     }
@@ -97,9 +97,10 @@ std::optional<WorkerMessage> parse_answer(ByteReader& reader)
     const auto failure_delay = reader.u32();
     const auto reason = reader.counted_string();
     const auto must_prepare = parse_boolean(reader);
-    if (!id || !verdict || !password_was_right || !failure_delay || !reason || !must_prepare)
+    if (!id || !verdict || !password_was_right || !failure_delay || !reason || !must_prepare ||
+        *failure_delay > failure_delay_max)
         return std::nullopt;
-    const std::chrono::milliseconds delay{std::min(*failure_delay, failure_delay_max)};
+    const std::chrono::milliseconds delay{*failure_delay};
     return Answer{*id, {*verdict, std::string{*reason}, *password_was_right, delay}, *must_prepare};
 }
 

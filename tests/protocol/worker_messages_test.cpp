@@ -316,6 +316,16 @@ TEST_CASE(
     CHECK(std::get<Answer>(*message).decision.failure_delay == told);
 }
 
+TEST_CASE("an answer that asks for a longer delay than any worker may is none", "[worker_messages]")
+{
+    Desk desk;
+    std::string bytes{desk.message(Answer{7, {Verdict::rejected, "", false, 10s}})};
+    REQUIRE(parse_worker_message(bytes));
+    constexpr std::size_t last_of_delay = 1 + 8 + 1 + 1 + 3;
+    ++bytes.at(last_of_delay);
+    CHECK_FALSE(parse_worker_message(bytes));
+}
+
 TEST_CASE("a line for the log arrives as it was written", "[worker_messages]")
 {
     const auto level =
