@@ -14,12 +14,14 @@
 // leave alone. Each gets its share of the time, so that the next can still be asked; what one has refused no
 // other is asked again. What a server says or does in answer to a user's name or password is never taken for
 // its own fault, or strangers could take the servers away one by one: not even that it thinks about it for
-// long, when it has just answered a search.
+// long, which is a doubt at most, or hangs up.
 //
 // The password goes from the request into libldap, which copies it (ldap_connection.cpp).
 #include "backends/backend.hpp"
 #include "backends/build_id.hpp"
 #include "backends/ldap_connection.hpp"
+#include "backends/ldap_debug_lines.hpp"
+#include "backends/ldap_problems.hpp"
 #include "backends/ldap_settings.hpp"
 #include "backends/option_values.hpp"
 #include "backends/stores/ldap_password.hpp"
@@ -95,13 +97,16 @@ private:
     [[nodiscard]] Decision ask_servers(Ask ask);
     template <typename Ask>
     std::invoke_result_t<Ask> on_kept(LdapConnection& connection, Ask ask);
+    void tell_of(const Unasked& problem, std::size_t server);
     [[nodiscard]] std::chrono::milliseconds use(std::size_t server, std::size_t others);
     void close() noexcept;
 
     LdapConnection& service_connection();
     LdapConnection& user_connection();
     [[nodiscard]] LdapAnswer bind_as_service();
-    [[nodiscard]] LdapAnswer bind_found_user(const std::string& dn, const Secret& password);
+    template <typename Bind>
+    [[nodiscard]] LdapAnswer as_user(Bind bind);
+    [[nodiscard]] LdapAnswer bind_user(const std::string& dn, const Secret& password);
 
     [[nodiscard]] Decision log_in(const Request& request);
     [[nodiscard]] Decision log_in_by_bind(const Request& request, LdapNames names);
@@ -188,8 +193,8 @@ Decision Ldap::ask_servers(Ask ask)
             return ask();
         } catch (const Unasked& problem) {
             close();
-            if (was_fair && dynamic_cast<const ServerProblem*>(&problem) != nullptr)
-                servers_.failed(candidates[i], problem.what());
+            if (was_fair)
+                tell_of(problem, candidates[i]);
             outage += (i == 0 ? ": " : "; ") + addresses_[candidates[i]].uri + ": " + problem.what();
         } catch (...) {
             close();
@@ -197,6 +202,14 @@ Decision Ldap::ask_servers(Ask ask)
         }
     }
     throw BackendError{outage.substr(0, outage_bytes_max)};
+}
+
+void Ldap::tell_of(const Unasked& problem, std::size_t server)
+{
+    if (dynamic_cast<const ServerProblem*>(&problem) != nullptr)
+        servers_.failed(server, problem.what());
+    else if (dynamic_cast<const ServerDoubt*>(&problem) != nullptr)
+        servers_.doubt(server, problem.what());
 }
 
 /// The time that it has. Somebody has to carry the answer home before all of it is over, the bad news too.
@@ -256,8 +269,9 @@ LdapAnswer Ldap::bind_as_service()
     const LdapSasl& sasl = settings_.sasl;
     if (!sasl.is_used)
         return service_connection_.bind(service_dn_, service_password_.get());
-    return service_connection_.bind_by_sasl(
-        {sasl.mechanism, sasl.realm, sasl.id, sasl.authorization_id, service_password_.get()}, false);
+    return service_connection_.bind_by_sasl({service_connection_.sasl_mechanisms(), sasl.realm, sasl.id,
+                                             sasl.authorization_id, service_password_.get()},
+                                            false);
 }
 
 LdapConnection& Ldap::user_connection()
@@ -267,17 +281,29 @@ LdapConnection& Ldap::user_connection()
     return user_connection_;
 }
 
-/// A server that has just answered and is silent now delays guesses, or all who guess.
-LdapAnswer Ldap::bind_found_user(const std::string& dn, const Secret& password)
+/// A server that was there, and is silent or gone when a user binds, is so to that user at least. One that is
+/// silent to everybody would cost each of them the time: so that is a doubt.
+template <typename Bind>
+LdapAnswer Ldap::as_user(Bind bind)
 {
     return on_kept(user_connection_, [&] {
+        const bool was_kept = user_connection_.is_open();
         LdapConnection& connection = user_connection();
         try {
-            return connection.bind(dn, password);
+            return bind(connection);
         } catch (const ServerSilence& silence) {
-            throw Unasked{std::string{"the user's bind: "} + silence.what()};
+            throw ServerDoubt{std::string{"the user's bind: "} + silence.what()};
+        } catch (const ConnectionLost& loss) {
+            if (was_kept)
+                throw; // it may have been closed long ago
+            throw Unasked{std::string{"the user's bind: "} + loss.what()};
         }
     });
+}
+
+LdapAnswer Ldap::bind_user(const std::string& dn, const Secret& password)
+{
+    return as_user([&](LdapConnection& connection) { return connection.bind(dn, password); });
 }
 
 // ---- methods
@@ -311,7 +337,7 @@ Decision Ldap::log_in_by_bind(const Request& request, LdapNames names)
         return *refusal;
     const std::string& dn = std::get<LdapFound>(user).dn;
     names.user_dn = dn;
-    Decision decision = judge(bind_found_user(dn, request.password));
+    Decision decision = judge(bind_user(dn, request.password));
     if (decision.verdict != Verdict::accepted || settings_.group_check == LdapGroupCheck::none)
         return decision;
     return on_kept(service_connection_, [&] { return check_group(service_connection(), names); });
@@ -354,21 +380,23 @@ Decision Ldap::log_in_by_fastbind(const Request& request, LdapNames names)
     if (dn.empty())
         return {Verdict::rejected, "the name makes no DN"};
     names.user_dn = dn;
-    Decision decision =
-        judge(on_kept(user_connection_, [&] { return user_connection().bind(dn, request.password); }));
+    Decision decision = judge(bind_user(dn, request.password));
     if (decision.verdict != Verdict::accepted)
         return decision;
     return check_group(user_connection_, names);
 }
 
 /// A name that nobody has makes slapd answer as for a fault of its own; the SASL library's number tells. Its
-/// other numbers are of faults indeed.
+/// other numbers are of faults indeed. One fault, a mechanism too weak for the server, has the number that is
+/// said of a user without a password when a password is asked for.
 LdapAnswer as_answer_about_user(LdapAnswer answer)
 {
     const bool is_about_user =
         answer.diagnostic.starts_with("SASL(-1):") || answer.diagnostic.starts_with("SASL(-13):");
     if (answer.result == LdapResult::other && is_about_user)
         answer.result = LdapResult::invalid_credentials;
+    if (answer.result == LdapResult::inappropriate_authentication)
+        throw Unasked{"the user's bind: " + answer_text(answer)};
     return answer;
 }
 
@@ -379,8 +407,10 @@ Decision Ldap::log_in_by_sasl(const Request& request, LdapNames names)
     const bool has_realm = request.user.find('@') != std::string::npos || names.realm.empty();
     const std::string id = has_realm ? request.user : request.user + '@' + std::string{names.realm};
     user_connection_.close();
-    Decision decision = judge(as_answer_about_user(
-        user_connection().bind_by_sasl({sasl.mechanism, sasl.realm, id, "", request.password}, true)));
+    const std::string mechanisms = user_connection().sasl_mechanisms();
+    Decision decision = judge(as_answer_about_user(as_user([&](LdapConnection& connection) {
+        return connection.bind_by_sasl({mechanisms, sasl.realm, id, "", request.password}, true);
+    })));
     if (decision.verdict == Verdict::accepted && settings_.group_check != LdapGroupCheck::none) {
         const std::string dn = user_dn_of_sasl();
         names.user_dn = dn;
@@ -400,6 +430,27 @@ std::string Ldap::user_dn_of_sasl()
 
 // ---- what the answers mean
 
+/// Throws when it says that the server could not do what it was asked, and nothing about that.
+void check_answer(const LdapAnswer& answer, const std::string& what)
+{
+    if (is_server_fault(answer.result))
+        throw ServerProblem{what + answer_text(answer)};
+    if (is_server_limit(answer.result))
+        throw Unasked{what + answer_text(answer)};
+}
+
+/// The same for a search, when what it found does not say enough.
+void check_search(const LdapFound& found, const std::string& what)
+{
+    check_answer(found.answer, what);
+    if (found.entries > 0)
+        return;
+    if (found.answer.result == LdapResult::size_limit_exceeded)
+        throw Unasked{what + answer_text(found.answer)};
+    if (!found.is_whole)
+        throw Unasked{what + "a server that it refers to could not be asked"};
+}
+
 FoundUser Ldap::find_user(const LdapNames& names, const std::string& attribute, const ValueMatcher& matches)
 {
     const LdapQuestion question{settings_.user.base.expand(names), settings_.user.filter.expand(names),
@@ -408,21 +459,20 @@ FoundUser Ldap::find_user(const LdapNames& names, const std::string& attribute, 
         return service_connection().search(question, settings_.size_limit, matches);
     });
     const LdapResult result = found.answer.result;
-    if (found.entries > 1 || result == LdapResult::size_limit_exceeded) {
+    if (found.entries > 1 || (found.entries > 0 && result == LdapResult::size_limit_exceeded)) {
         debug("Duplicate entries found (" + question.filter + ").");
         return Decision{Verdict::rejected, "several entries match"};
     }
+    check_search(found, "the search: ");
     const bool is_base_missing =
         result == LdapResult::no_such_object || result == LdapResult::invalid_dn_syntax;
     if ((result == LdapResult::success && found.entries == 0) ||
         (is_base_missing && settings_.user.base.has_tokens())) { // the user's own base
         debug("Entry not found (" + question.filter + ").");
-        return Decision{Verdict::unknown_user, "no such user"};
+        return Decision{Verdict::unknown_user, "unknown user"};
     }
     if (is_base_missing)
         throw BackendError{"ldap_search_base is missing: " + answer_text(found.answer)};
-    if (is_server_fault(result))
-        throw ServerProblem{"the search: " + answer_text(found.answer)};
     if (result != LdapResult::success)
         throw BackendError{"the search: " + answer_text(found.answer)};
     return found;
@@ -453,8 +503,7 @@ Decision without_group(const LdapTemplate& named, const LdapAnswer& answer)
         answer.result == LdapResult::no_such_object || answer.result == LdapResult::invalid_dn_syntax;
     if (is_missing && named.has_tokens())
         return not_in_group("there is no such group");
-    if (is_server_fault(answer.result))
-        throw ServerProblem{"the group: " + answer_text(answer)};
+    check_answer(answer, "the group: ");
     throw BackendError{"the group: " + answer_text(answer)};
 }
 
@@ -475,6 +524,7 @@ Decision Ldap::search_group(LdapConnection& connection, const LdapNames& names)
     const LdapQuestion question{settings_.group.base.expand(names), settings_.group.filter.expand(names),
                                 settings_.group.scope, ""};
     const LdapFound found = connection.search(question, settings_.size_limit, {});
+    check_search(found, "the group: ");
     switch (found.answer.result) {
     case LdapResult::success:
     case LdapResult::size_limit_exceeded:
@@ -487,7 +537,7 @@ Decision Ldap::search_group(LdapConnection& connection, const LdapNames& names)
 void Ldap::debug(const std::string& text) const
 {
     if (log_.writes_debug())
-        log_.write_foreign(LogOrigin::foreign_to_auth, LogLevel::debug, escape_log_line(text, 512));
+        log_.write_foreign(LogOrigin::foreign_to_auth, LogLevel::debug, text);
 }
 
 std::unique_ptr<Backend> make_ldap(const BackendContext& context)

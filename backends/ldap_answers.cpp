@@ -2,12 +2,14 @@
 //
 // A directory says with a number whether a password was right. Why an account may not log in it says in three
 // ways: by the password policy control (OpenLDAP, 389 Directory Server), by a hexadecimal number in the
-// diagnostic message (Active Directory), or by the words of that message (389 Directory Server). An account
-// that may not log in is not taken for a wrong password, and a server's trouble not for either.
+// diagnostic message (Active Directory), or by the words of that message (389 Directory Server, FreeIPA). An
+// account that may not log in is not taken for a wrong password, and a server's trouble not for either.
 //
 // The control decides also when the bind succeeded: servers have accepted binds with expired passwords
 // (CVE-2022-0996), and one that only lets the user change the password calls that a success.
 #include "backends/ldap_answers.hpp"
+
+#include "base/lower_case.hpp"
 
 #include <algorithm>
 #include <array>
@@ -50,6 +52,12 @@ constexpr std::array bind_meanings{
     BindMeaning{LdapResult::invalid_credentials, ", data 775,", Verdict::barred, "the account is locked"},
     BindMeaning{LdapResult::invalid_credentials, "", Verdict::rejected, "wrong password"},
     BindMeaning{LdapResult::unwilling_to_perform, "inactivated", Verdict::barred, "the account is disabled"},
+    BindMeaning{LdapResult::unwilling_to_perform, "too many failed logins", Verdict::barred,
+                "the account is locked"},
+    BindMeaning{LdapResult::unwilling_to_perform, "permanently locked", Verdict::barred,
+                "the account is locked"},
+    BindMeaning{LdapResult::unwilling_to_perform, "principal) is expired", Verdict::barred,
+                "the account has expired"},
     BindMeaning{LdapResult::constraint_violation, "retry limit", Verdict::barred, "the account is locked"},
     BindMeaning{LdapResult::inappropriate_authentication, "", Verdict::rejected, "the user has no password"},
     BindMeaning{LdapResult::no_such_object, "", Verdict::rejected, "there is no such DN"},
@@ -69,6 +77,7 @@ constexpr std::array result_names{
     ResultName{LdapResult::compare_false, "compare false"},
     ResultName{LdapResult::compare_true, "compare true"},
     ResultName{LdapResult::referral, "referral"},
+    ResultName{LdapResult::admin_limit_exceeded, "admin limit exceeded"},
     ResultName{LdapResult::no_such_attribute, "no such attribute"},
     ResultName{LdapResult::constraint_violation, "constraint violation"},
     ResultName{LdapResult::no_such_object, "no such object"},
@@ -84,9 +93,8 @@ constexpr std::array result_names{
 /// Servers differ in the case of what they say.
 bool says(std::string_view diagnostic, std::string_view words)
 {
-    const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
     return std::search(diagnostic.begin(), diagnostic.end(), words.begin(), words.end(),
-                       [lower](char a, char b) { return lower(a) == lower(b); }) != diagnostic.end() ||
+                       [](char a, char b) { return lower(a) == lower(b); }) != diagnostic.end() ||
            words.empty();
 }
 
@@ -117,6 +125,11 @@ Decision decide_bind(const LdapAnswer& answer)
 bool is_server_fault(LdapResult result) noexcept
 {
     return result == LdapResult::busy || result == LdapResult::unavailable || result == LdapResult::other;
+}
+
+bool is_server_limit(LdapResult result) noexcept
+{
+    return result == LdapResult::time_limit_exceeded || result == LdapResult::admin_limit_exceeded;
 }
 
 std::string answer_text(const LdapAnswer& answer)

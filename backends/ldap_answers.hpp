@@ -20,6 +20,7 @@ enum class LdapResult : std::uint16_t {
     compare_false = 5,
     compare_true = 6,
     referral = 10,
+    admin_limit_exceeded = 11,
     no_such_attribute = 16,
     constraint_violation = 19,
     no_such_object = 32,
@@ -54,6 +55,9 @@ struct LdapAnswer {
 
 /// Whether the server itself cannot do what it is there for, whoever logs in. Another one may.
 [[nodiscard]] bool is_server_fault(LdapResult result) noexcept;
+
+/// Whether it gave up what it was asked for.
+[[nodiscard]] bool is_server_limit(LdapResult result) noexcept;
 
 /// For the log: "busy (51)", and what the server said besides.
 [[nodiscard]] std::string answer_text(const LdapAnswer& answer);

@@ -1,68 +1,20 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
 
-#include "backends/ldap_answers.hpp"
+#include "backends/ldap_handle.hpp"
+#include "backends/ldap_message.hpp"
+#include "backends/ldap_referrals.hpp"
+#include "backends/ldap_sasl_bind.hpp"
 #include "backends/ldap_settings.hpp"
-#include "backends/server_socket.hpp"
-#include "base/log.hpp"
-#include "base/secret.hpp"
+#include "base/clock.hpp"
 
 #include <cstdint>
 #include <functional>
-#include <memory>
-#include <stdexcept>
+#include <optional>
 #include <string>
 #include <string_view>
 
-struct ldap; // libldap's handle
-
 namespace postern {
-
-/// A server could not be asked: another one may do better. Whether this one has failed nobody can tell. The
-/// text is for the log and holds no password.
-class Unasked : public std::runtime_error {
-public:
-    using std::runtime_error::runtime_error;
-};
-
-/// That is its fault.
-class ServerProblem : public Unasked {
-public:
-    using Unasked::Unasked;
-};
-
-/// It did not answer in time.
-class ServerSilence final : public ServerProblem {
-public:
-    using ServerProblem::ServerProblem;
-};
-
-/// The server has closed the connection, perhaps long ago.
-class ConnectionLost : public ServerProblem {
-public:
-    using ServerProblem::ServerProblem;
-};
-
-/// One of ldap_servers.
-struct LdapServer {
-    enum class Scheme : std::uint8_t { ldap, ldaps, ldapi };
-    std::string uri; ///< as the admin wrote it
-    Scheme scheme;
-    std::string host; ///< of ldapi: the path of the socket
-    std::string port;
-};
-
-/// Throws BackendError when it is none that we can connect to.
-[[nodiscard]] LdapServer parse_ldap_uri(const std::string& uri);
-
-/// Whom a bind by SASL is for. Texts are empty when the mechanism or libldap shall decide.
-struct SaslIdentity {
-    std::string mechanism;
-    std::string realm;
-    std::string id;
-    std::string authorization_id;
-    const Secret& password;
-};
 
 /// What a search found.
 struct LdapFound {
@@ -71,6 +23,7 @@ struct LdapFound {
     std::string dn;          ///< of the first
     std::size_t values = 0;  ///< of its attribute
     bool is_matched = false; ///< by one of them
+    bool is_whole = true;    ///< every server that it was to be looked for at was asked
 };
 
 struct LdapQuestion {
@@ -83,15 +36,14 @@ struct LdapQuestion {
 /// Whether a value of an attribute is the one that is looked for. The value is wiped afterwards.
 using ValueMatcher = std::function<bool(std::string_view value)>;
 
-/// A connection to a directory, one question at a time. This alone talks to libldap.
+/// A connection to a directory, one question at a time.
 ///
 /// Every question throws ServerProblem when no answer came in time or none that makes sense; the connection
 /// is to be closed then, so that a late answer is not taken for the next one's.
 class LdapConnection {
 public:
     enum class Referrals : std::uint8_t {
-        as_set, ///< followed if the settings say so; as nobody, since no server we were sent to gets a
-                ///< password
+        as_set, ///< followed if the settings say so
         never,
     };
 
@@ -107,7 +59,7 @@ public:
     /// wrong. Is closed then.
     void open(const LdapServer& server);
     void close() noexcept;
-    [[nodiscard]] bool is_open() const noexcept { return handle_ != nullptr; }
+    [[nodiscard]] bool is_open() const noexcept { return handle_.has_value(); }
 
     /// The password of the last bind is lent until then: what a server says is not told while it is in it.
     void forget_password() noexcept { sent_ = nullptr; }
@@ -116,7 +68,11 @@ public:
     /// that is invalid_credentials without a question.
     [[nodiscard]] LdapAnswer bind(const std::string& dn, const Secret& password);
 
-    /// A bind by SASL. Throws BackendError when the mechanism cannot be used, and with `must_prove_password`
+    /// The mechanisms that a bind by SASL may use, with blanks between them: as set, or what the server
+    /// shows. Throws BackendError when that is none.
+    [[nodiscard]] std::string sasl_mechanisms();
+
+    /// A bind by SASL. Throws BackendError when no mechanism can be used, and with `must_prove_password`
     /// when it succeeded without asking for the password.
     [[nodiscard]] LdapAnswer bind_by_sasl(const SaslIdentity& identity, bool must_prove_password);
 
@@ -128,41 +84,29 @@ public:
     [[nodiscard]] std::string ask_who_we_are();
 
 private:
-    struct Unbind {
-        void operator()(ldap* handle) const noexcept;
-    };
-    class Message;
-
-    void attach(const LdapServer& server);
     void prepare(const LdapServer& server);
     void read_ahead() noexcept;
     void set_options();
-    void refuse_plain_referrals();
-    void set_tls();
     void begin_tls(const LdapServer& server);
-    void shake_hands();
-    [[nodiscard]] int install_tls(int fd);
-    [[nodiscard]] Message wait_for(int question, int kind);
-    [[nodiscard]] Message wait_for_any(int question, bool wants_whole);
-    [[nodiscard]] LdapAnswer read_answer(const Message& message);
+    [[nodiscard]] LdapMessage wait_for(int question, int kind);
+    [[nodiscard]] LdapMessage wait_for_any(int question);
+    [[nodiscard]] LdapAnswer answer_to(int question, int kind);
+    [[nodiscard]] LdapAnswer last_answer(LdapResult result, const LdapMessage& message) const;
     [[nodiscard]] std::chrono::milliseconds time_left() const;
-    void set_option(int option, const void* value, const char* name);
-    void set_time(int option, std::chrono::milliseconds time);
-    void check_sent(int error);
-    [[nodiscard]] LdapAnswer answer_of(LdapResult result, const char* diagnostic) const;
-    [[nodiscard]] LdapAnswer answer_of(LdapResult result) const;
-    [[nodiscard]] std::string last_diagnostic() const;
-    void note_entry(LdapFound& found, const Message& message, const LdapQuestion& question,
-                    const ValueMatcher& matches);
+    void check_sent(int error) const;
+    void check_server(int error) const;
+    [[nodiscard]] int ask_search(const LdapQuestion& question, int size_limit);
+    [[nodiscard]] bool has_followed(const LdapMessage& reference) const;
+    void note_entry(LdapFound& found, const LdapMessage& message, const LdapQuestion& question,
+                    const ValueMatcher& matches) const;
 
     const LdapSettings& settings_;
-    const Referrals referrals_;
-    std::unique_ptr<ldap, Unbind> handle_;
+    const bool follows_referrals_;
+    LdapReferrals referrals_;
+    std::optional<LdapHandle> handle_;
     const Secret* sent_ = nullptr; ///< the last password
+    bool is_tls_new_ = false;      ///< nothing was answered over it
     TimePoint end_{};
 };
-
-/// Has libldap write what it does to `log`, for as long as the process lives.
-void debug_libldap(std::uint32_t level, Log& log);
 
 } // namespace postern

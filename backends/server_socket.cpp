@@ -23,7 +23,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-milliseconds time_until(TimePoint until)
+milliseconds time_until(TimePoint until) noexcept
 {
     const auto left = std::chrono::ceil<milliseconds>(until - std::chrono::steady_clock::now());
     return std::clamp(left, milliseconds{0}, milliseconds{std::numeric_limits<int>::max()});
@@ -32,11 +32,7 @@ milliseconds time_until(TimePoint until)
 /// 0, or an errno.
 int wait_for_connection(int fd, TimePoint until)
 {
-    pollfd watched{fd, POLLOUT, 0};
-    int ready = 0;
-    do
-        ready = ::poll(&watched, 1, static_cast<int>(time_until(until).count()));
-    while (ready < 0 && errno == EINTR);
+    const int ready = poll_until(fd, POLLOUT, until);
     if (ready == 0)
         return ETIMEDOUT;
     int error = errno;
@@ -153,6 +149,16 @@ UniqueFd connect_to_path(const std::string& path, TimePoint until)
         error != 0)
         throw_unconnected(error);
     return fd;
+}
+
+int poll_until(int fd, short events, TimePoint until) noexcept
+{
+    pollfd watched{fd, events, 0};
+    int ready = 0;
+    do
+        ready = ::poll(&watched, 1, static_cast<int>(time_until(until).count()));
+    while (ready < 0 && errno == EINTR);
+    return ready;
 }
 
 } // namespace postern

@@ -30,4 +30,7 @@ public:
 /// A stream to a UNIX socket. The same otherwise.
 [[nodiscard]] UniqueFd connect_to_path(const std::string& path, TimePoint until);
 
+/// poll(2) on one descriptor, until then and not only until a signal.
+[[nodiscard]] int poll_until(int fd, short events, TimePoint until) noexcept;
+
 } // namespace postern

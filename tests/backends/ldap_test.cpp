@@ -3,6 +3,7 @@
 #include "tests/support/backend_contract.hpp"
 #include "tests/support/program.hpp"
 #include "tests/support/reply_server.hpp"
+#include "tests/support/scripted_directory.hpp"
 #include "tests/support/slapd.hpp"
 
 #include <signal.h>
@@ -157,27 +158,40 @@ struct DirectoryTest {
     }
 };
 
-std::string ber(char tag, const std::string& content)
-{
-    const std::size_t size = content.size();
-    const std::string length =
-        size < 128 ? std::string{static_cast<char>(size)}
-                   : std::string{'\x82', static_cast<char>(size >> 8U), static_cast<char>(size & 0xffU)};
-    return tag + length + content;
-}
+using ldap_wire::ber;
+using ldap_wire::success;
 
 /// A server's answer to the first question on a connection, which is a bind.
 std::string bind_answer(const std::string& result, const std::string& diagnostic = "",
                         const std::string& controls = "")
 {
-    const std::string answer = ber(0x0a, result) + ber(0x04, "") + ber(0x04, diagnostic);
-    return ber(0x30, ber(0x02, "\x01") + ber(0x61, answer) + controls);
+    return ldap_wire::result(1, ldap_wire::bind_response, result, diagnostic, controls);
 }
+
+const std::string policy_oid = "1.3.6.1.4.1.42.2.27.8.5.1";
 
 std::string policy_control(char error)
 {
-    const std::string value = ber(0x30, ber('\x81', std::string(1, error)));
-    return ber('\xa0', ber(0x30, ber(0x04, "1.3.6.1.4.1.42.2.27.8.5.1") + ber(0x04, value)));
+    return ldap_wire::control(policy_oid, ber(0x30, ber('\x81', std::string(1, error))));
+}
+
+/// Finds alice and bob, and says yes to everything, but what `script` says otherwise.
+ScriptedDirectory::Script otherwise_yes(const ScriptedDirectory::Script& script)
+{
+    return [script](const ScriptedDirectory::Question& question) {
+        using namespace ldap_wire;
+        if (const std::string said = script(question); !said.empty())
+            return said;
+        if (question.kind == bind_request)
+            return result(question.id, bind_response, success);
+        const std::string name = question.names("bob") ? "cn=bob," : "cn=alice,";
+        return entry(question.id, name + people) + result(question.id, search_done, success);
+    };
+}
+
+std::string nothing_else(const ScriptedDirectory::Question&)
+{
+    return "";
 }
 
 } // namespace
@@ -331,17 +345,20 @@ TEST_CASE("of the SASL library's faults only those are about the user that a nam
     CHECK(ldap.servers.failures.empty());
 }
 
-TEST_CASE("a server that is silent before a bind by SASL has failed", "[ldap]")
+TEST_CASE("a server that is silent before a bind by SASL has failed, and one that is silent at it has not",
+          "[ldap]")
 {
+    const std::string mechanism = GENERATE("", "PLAIN");
     const TemporaryDirectory directory;
     const ReplyServer server{directory.file("socket"), {std::nullopt}};
-    LoadedBackend ldap{"ldap", fastbind_options(ldapi_uri_of(directory.file("socket")),
-                                                {{"ldap_use_sasl", "yes"},
-                                                 {"ldap_mech", GENERATE("", "PLAIN")},
-                                                 {"ldap_sasl_secprops", "none"},
-                                                 {"ldap_timeout", "500ms"}})};
+    LoadedBackend ldap{
+        "ldap", fastbind_options(ldapi_uri_of(directory.file("socket")), {{"ldap_use_sasl", "yes"},
+                                                                          {"ldap_mech", mechanism},
+                                                                          {"ldap_sasl_secprops", "none"},
+                                                                          {"ldap_timeout", "500ms"}})};
     outage_of(ldap, alice);
-    CHECK(ldap.servers.failures.size() == 1);
+    CHECK(ldap.servers.failures.size() == (mechanism.empty() ? 1 : 0));
+    CHECK(ldap.servers.doubts.size() == (mechanism.empty() ? 0 : 1));
 }
 
 TEST_CASE_METHOD(DirectoryTest, "who searches may be known by the socket", "[ldap]")
@@ -444,15 +461,47 @@ TEST_CASE_METHOD(DirectoryTest, "an account that may not log in is barred, with 
     CHECK(decision.password_was_right == (user == "reset")); // the only one whose bind succeeds
 }
 
-TEST_CASE("a bind that succeeds with an expired password lets nobody in", "[ldap]")
+TEST_CASE("a bind that succeeds with an expired password lets nobody in, by SASL neither", "[ldap]")
 {
+    const std::string of_389 = "2.16.840.1.113730.3.4.4";
+    const std::string control = GENERATE_COPY(policy_control(0), ldap_wire::control(of_389, "0"));
     const TemporaryDirectory directory;
-    const ReplyServer server{directory.file("socket"), {bind_answer({"\0", 1}, "", policy_control(0))}};
-    LoadedBackend ldap{"ldap", fastbind_options(ldapi_uri_of(directory.file("socket")))};
+    const ReplyServer server{directory.file("socket"), {bind_answer(success, "", control)}};
+    LoadedBackend ldap{"ldap", fastbind_options(ldapi_uri_of(directory.file("socket")),
+                                                {{"ldap_use_sasl", GENERATE("no", "yes")},
+                                                 {"ldap_mech", "PLAIN"},
+                                                 {"ldap_sasl_secprops", "none"}})};
     const Decision decision = ldap.check(alice);
     CHECK(decision.verdict == Verdict::barred);
     CHECK(decision.reason == "the password has expired");
     CHECK(decision.password_was_right);
+}
+
+TEST_CASE("a bind that succeeds with a word of the password policy that makes no sense lets nobody in",
+          "[ldap]")
+{
+    const std::string damaged = GENERATE("", "x", "\x30\x05\x81\x01", "\x30\x03\x85\x01\x00");
+    const TemporaryDirectory directory;
+    const ReplyServer server{directory.file("socket"),
+                             {bind_answer(success, "", ldap_wire::control(policy_oid, damaged))}};
+    LoadedBackend ldap{"ldap", fastbind_options(ldapi_uri_of(directory.file("socket")),
+                                                {{"ldap_use_sasl", GENERATE("no", "yes")},
+                                                 {"ldap_mech", "PLAIN"},
+                                                 {"ldap_sasl_secprops", "none"}})};
+    CHECK_THAT(outage_of(ldap, alice), Catch::Contains("no answer that makes sense"));
+}
+
+TEST_CASE("a mechanism that is too weak for the server says nothing about a password", "[ldap]")
+{
+    SlapdSetup setup = usual_setup();
+    setup.global_lines.replace(setup.global_lines.find("sasl-secprops none"), 18,
+                               "sasl-secprops none,minssf=56");
+    const Slapd slapd{setup};
+    LoadedBackend ldap{"ldap", fastbind_options(slapd.uri(), {{"ldap_use_sasl", "yes"},
+                                                              {"ldap_mech", "PLAIN"},
+                                                              {"ldap_sasl_secprops", "none"}})};
+    CHECK_THAT(outage_of(ldap, alice), Catch::Contains("(48): SASL(-15)"));
+    CHECK(ldap.servers.failures.empty());
 }
 
 // ---- servers
@@ -463,10 +512,8 @@ TEST_CASE("what is no answer to the bind is an outage", "[ldap]")
         std::string{"HTTP/1.1 400 Bad Request\r\n\r\n"}, std::string{"\x30\x84\x7f\xff\xff\xff", 6},
         std::string{"\x30", 1}, bind_answer({"\0", 1}).substr(0, 8), std::string(4096, '\0'),
         bind_answer({"\x01\0\0", 3}), // 65536 is no success
-        ber(0x30,
-            ber(0x02, "\x01") + ber(0x65, ber(0x0a, {"\0", 1}) + ber(4, "") + ber(4, ""))), // of a search
-        bind_answer("\x33"), bind_answer("\x34"), bind_answer("\x50"), bind_answer("\x08"),
-        bind_answer("\x0e"));
+        ldap_wire::result(1, ldap_wire::search_done, success), bind_answer("\x33"), bind_answer("\x34"),
+        bind_answer("\x50"), bind_answer("\x08"), bind_answer("\x0e"));
     const TemporaryDirectory directory;
     const ReplyServer server{directory.file("socket"), {sent}};
     LoadedBackend ldap{"ldap",
@@ -548,16 +595,74 @@ TEST_CASE("a server that thinks for long about a password has not failed, and th
     CHECK(ldap.servers.failures.empty());
 }
 
+TEST_CASE("what a server does when a user binds is not its failure, and the next is asked", "[ldap]")
+{
+    const std::string what =
+        GENERATE(std::string{ScriptedDirectory::silence}, std::string{ScriptedDirectory::hang_up});
+    const bool is_found_first = GENERATE(false, true);
+    const bool is_kept = GENERATE(false, true);
+    const TemporaryDirectory directory;
+    const ScriptedDirectory first{
+        directory.file("first"), otherwise_yes([&](const auto& question) {
+            return question.kind == ldap_wire::bind_request && question.names("cn=alice") ? what : "";
+        })};
+    const ScriptedDirectory second{directory.file("second"), otherwise_yes(nothing_else)};
+    const std::string servers =
+        ldapi_uri_of(directory.file("first")) + ' ' + ldapi_uri_of(directory.file("second"));
+    LoadedBackend ldap{"ldap", is_found_first ? service_options(servers, {{"ldap_timeout", "2s"}})
+                                              : fastbind_options(servers, {{"ldap_timeout", "2s"}})};
+    if (is_kept)
+        CHECK(verdict_of(ldap, {"bob", "x"}) == Verdict::accepted);
+    CHECK(verdict_of(ldap, alice) == Verdict::accepted);
+    CHECK(ldap.servers.failures.empty());
+    CHECK(ldap.servers.doubts.size() == (what == ScriptedDirectory::silence ? 1 : 0));
+}
+
+TEST_CASE("a server that gives up a search has not failed, and the next is asked", "[ldap]")
+{
+    const std::string limit = GENERATE("\x03", "\x04", "\x0b");
+    const BackendOptions group =
+        GENERATE(BackendOptions{},
+                 BackendOptions{{"ldap_group_match_method", "filter"}, {"ldap_group_filter", "(cn=mail)"}});
+    const TemporaryDirectory directory;
+    const ScriptedDirectory first{
+        directory.file("first"), otherwise_yes([&](const auto& question) {
+            const bool is_about_limit =
+                question.kind == ldap_wire::search_request && (group.empty() || question.names("mail"));
+            return is_about_limit ? ldap_wire::result(question.id, ldap_wire::search_done, limit) : "";
+        })};
+    const ScriptedDirectory second{directory.file("second"), otherwise_yes(nothing_else)};
+    LoadedBackend ldap{"ldap", service_options(ldapi_uri_of(directory.file("first")) + ' ' +
+                                                   ldapi_uri_of(directory.file("second")),
+                                               group)};
+    CHECK(verdict_of(ldap, alice) == Verdict::accepted);
+    CHECK(ldap.servers.failures.empty());
+}
+
+TEST_CASE("what is no answer to a question is not collected", "[ldap]")
+{
+    const BackendOptions asks_first = GENERATE(BackendOptions{}, BackendOptions{{"ldap_start_tls", "yes"}});
+    const TemporaryDirectory directory;
+    const ScriptedDirectory server{directory.file("socket"), [](const auto& question) {
+                                       return ScriptedDirectory::endlessly(
+                                           ldap_wire::entry(question.id, "cn=x"));
+                                   }};
+    LoadedBackend ldap{"ldap", service_options(ldapi_uri_of(directory.file("socket")), asks_first)};
+    CHECK_THAT(outage_of(ldap, alice), Catch::Contains("an answer to another question"));
+}
+
 TEST_CASE_METHOD(DirectoryTest, "a server that nobody had the time to ask has not failed", "[ldap]")
 {
-    LoadedBackend ldap = GENERATE(false, true) ? backend() : fastbind();
+    const bool is_found_first = GENERATE(false, true);
+    LoadedBackend ldap = is_found_first ? backend() : fastbind();
     slapd.stop();
     ldap.servers.time = GENERATE(0ms, 3ms, 200ms);
     outage_of(ldap, alice);
     CHECK(ldap.servers.failures.empty());
     ldap.servers.time = 2s;
     outage_of(ldap, alice);
-    CHECK(ldap.servers.failures.size() == 1);
+    CHECK(ldap.servers.failures.size() == (is_found_first ? 1 : 0));
+    CHECK(ldap.servers.doubts.size() == (is_found_first ? 0 : 1)); // was it the user?
 }
 
 struct TwoDirectories {
@@ -701,6 +806,68 @@ TEST_CASE_METHOD(DirectoryTest, "references to other servers are not followed un
     CHECK(verdict_of(ldap, alice) == Verdict::accepted);
 }
 
+/// A directory that refers to another one for a part of itself.
+SlapdSetup referring_to(const std::string& server, SlapdSetup setup = usual_setup())
+{
+    const std::string dead = "ldap://127.0.0.1:1/dc=elsewhere";
+    setup.entries.replace(setup.entries.find(dead), dead.size(), server + "dc=example,dc=org");
+    return setup;
+}
+
+TEST_CASE_METHOD(DirectoryTest, "whom nobody could be asked about is not unknown, and in no group or another",
+                 "[ldap]")
+{
+    const std::string why = "a server that it refers to could not be asked";
+    LoadedBackend ldap = backend({{"ldap_referrals", "yes"}});
+    CHECK(verdict_of(ldap, alice) == Verdict::accepted);
+    CHECK(verdict_of(ldap, with_password(alice, "not-it")) == Verdict::rejected);
+    CHECK_THAT(outage_of(ldap, {"nobody", "x"}), Catch::Contains("the search: " + why));
+    LoadedBackend grouping = backend({{"ldap_referrals", "yes"},
+                                      {"ldap_group_match_method", "filter"},
+                                      {"ldap_group_search_base", "dc=example,dc=org"},
+                                      {"ldap_group_filter", "(&(cn=mail)(uniqueMember=%D))"}});
+    CHECK(verdict_of(grouping, alice) == Verdict::accepted);
+    CHECK_THAT(outage_of(grouping, {"bob", "old"}), Catch::Contains("the group: " + why));
+    CHECK(ldap.servers.failures.empty());
+    CHECK(grouping.servers.failures.empty());
+}
+
+TEST_CASE("a server that one refers to more than once is asked, as nobody, and answers for itself", "[ldap]")
+{
+    const std::array<std::string, 2> names{"more", "most"};
+    SlapdSetup other;
+    for (const std::string& name : names)
+        other.entries += "dn: ou=" + name + ",dc=example,dc=org\nobjectClass: organizationalUnit\n\n";
+    const Slapd second{other};
+    SlapdSetup setup = referring_to(second.uri());
+    for (const std::string& name : names)
+        setup.entries += "dn: ou=" + name + ',' + people +
+                         "\nobjectClass: referral\nobjectClass: extensibleObject\nou: " + name +
+                         "\nref: " + second.uri() + "ou=" + name + ",dc=example,dc=org\n\n";
+    const Slapd first{setup};
+    LoadedBackend ldap{"ldap", service_options(first.uri(), {{"ldap_referrals", "yes"}})};
+    CHECK(verdict_of(ldap, alice) == Verdict::accepted);
+    CHECK(verdict_of(ldap, {"nobody", "x"}) == Verdict::unknown_user);
+    second.wait_for_log(" SRCH base=\"ou=most,dc=example,dc=org\"", 2);
+    CHECK(second.times_logged(" BIND ") == 0);
+}
+
+TEST_CASE("a silent server that another refers to takes no more than its time", "[ldap]")
+{
+    const bool is_encrypted = GENERATE(false, true);
+    SlapdSetup other = usual_setup();
+    other.has_tls = true;
+    const Slapd second{other};
+    const Slapd first{referring_to(is_encrypted ? second.ldaps_uri() : second.uri())};
+    LoadedBackend ldap{"ldap", service_options(first.uri(), {{"ldap_referrals", "yes"},
+                                                             {"ldap_tls_check_peer", "no"},
+                                                             {"ldap_timeout", "1s"}})};
+    second.stop();
+    const auto begin = std::chrono::steady_clock::now();
+    outage_of(ldap, {"nobody", "x"});
+    CHECK(std::chrono::steady_clock::now() - begin < ldap.servers.time);
+}
+
 // ---- TLS
 
 struct TlsTest {
@@ -800,6 +967,22 @@ TEST_CASE_METHOD(TlsTest, "where TLS is wanted no server without it is believed,
     CHECK(plain.times_logged(" SRCH base=\"ou=people") == (is_encrypted ? 1 : 0));
 }
 
+TEST_CASE_METHOD(TlsTest, "a reference to a server without TLS costs only those who may be there", "[ldap]")
+{
+    SlapdSetup setup = referring_to(slapd.uri());
+    setup.has_tls = true;
+    const Slapd first{setup};
+    LoadedBackend ldap{"ldap", service_options(first.uri(), {{"ldap_start_tls", "yes"},
+                                                             {"ldap_tls_check_peer", "no"},
+                                                             {"ldap_referrals", "yes"}})};
+    for (int i = 0; i < 2; ++i) {
+        CHECK(verdict_of(ldap, alice) == Verdict::accepted);
+        CHECK_THAT(outage_of(ldap, {"nobody", "x"}), Catch::Contains("refers to could not be asked"));
+    }
+    CHECK(slapd.times_logged(" SRCH ") == 0);
+    CHECK(ldap.servers.failures.empty());
+}
+
 TEST_CASE("a server that is silent in the midst of a handshake takes no more than its time", "[ldap]")
 {
     const TemporaryDirectory directory;
@@ -842,8 +1025,7 @@ private:
         const UniqueFd connection{::accept(socket_.get(), nullptr, nullptr)};
         std::array<char, 4096> question{};
         static_cast<void>(::recv(connection.get(), question.data(), question.size(), 0));
-        const std::string agreed =
-            ber(0x30, ber(0x02, "\x01") + ber(0x78, ber(0x0a, {"\0", 1}) + ber(0x04, "") + ber(0x04, "")));
+        const std::string agreed = ldap_wire::result(1, 0x78, success);
         static_cast<void>(::send(connection.get(), agreed.data(), agreed.size(), MSG_NOSIGNAL));
         static_cast<void>(::recv(connection.get(), question.data(), question.size(), 0));
         const std::string header{"\x16\x03\x03\x40\x00", 5}; // a record of 16384 bytes
@@ -899,6 +1081,16 @@ TEST_CASE_METHOD(DirectoryTest, "what libldap says of itself is in the log, and 
         CHECK(line.find("73 33 63 72") == std::string::npos);
         CHECK(line.find('\n') == std::string::npos);
     }
+}
+
+TEST_CASE_METHOD(DirectoryTest, "a line is given to the log as it is: what is cut is not found in it",
+                 "[ldap]")
+{
+    LoadedBackend ldap = backend();
+    const std::string name(1024, 'u');
+    CHECK(verdict_of(ldap, {name + "nobody", "x"}) == Verdict::unknown_user);
+    REQUIRE(ldap.log_lines().size() == 1);
+    CHECK_THAT(ldap.log_lines()[0], Catch::EndsWith("(uid=" + name + "nobody))."));
 }
 
 } // namespace postern

@@ -3,6 +3,7 @@
 and the directory is asked the same, but for the rows of docs/differences.md."""
 
 import re
+import subprocess
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -14,10 +15,14 @@ from support.conformance import complaints
 from support.directory import (ALICE, CAROL, EXPIRED, GROUPS, HASHED, HASHED_PASSWORD, HASHES, LOCKED, LONG,
                                MUST_CHANGE, PEOPLE, READER, READER_PASSWORD, SUFFIX, TWO_PASSWORDS)
 from support.eventually import eventually
-from support.ldap_combinations import COMBINATIONS, CUSTOM, FASTBIND, PEOPLES_DN, READING, SEARCHING, TLS
+from support.ldap_combinations import (COMBINATIONS, CUSTOM, FASTBIND, FOR_THE_READER, OWN_CERTIFICATE, PEOPLES_DN,
+                                       READING, SEARCHING, START_TLS, STRICT_LDAPS, STRICT_PORT, STRICT_START_TLS,
+                                       STRICT_TLS_PORT, TLS)
+from support.places import POSTERND
 from support.planted import plant
 from support.postfix import RUN_DIRECTORY, Postfix
 from support.slapd import LDAPI_URI, Authority, Slapd, bind
+from test_process_facts import memory_holds
 
 ROWS = differences.of_section("On the wire, ldap")
 ASKING_ROWS = differences.of_section("What a directory is asked")
@@ -29,13 +34,14 @@ BY_NAME = {combination.name: combination for combination in COMBINATIONS}
 
 @pytest.fixture(scope="module")
 def directories():
-    """Two servers; the first refers to the second for ou=elsewhere."""
+    """The first refers to the second for ou=elsewhere; the third asks for a certificate."""
     authority = Authority(TLS)
     second = Slapd("second", authority, 1389, 1636).start()
     first = Slapd("first", authority, referral=second.uri).start()
-    yield first, second
-    first.stop()
-    second.stop()
+    strict = Slapd("strict", authority, STRICT_PORT, STRICT_TLS_PORT, more="TLSVerifyClient demand").start()
+    yield first, second, strict
+    for running in (first, second, strict):
+        running.stop()
 
 
 @pytest.fixture
@@ -184,8 +190,15 @@ PLANTED = {
 
 bool LdapTemplate::has_tokens""", ["name-token", "dn-token", "token-percent-before-a-letter"]),
     "the first of two matches": (
-        "backends/ldap.cpp", "found.entries > 1 || result == LdapResult::size_limit_exceeded", "false",
+        "backends/ldap.cpp",
+        "found.entries > 1 || (found.entries > 0 && result == LdapResult::size_limit_exceeded)", "false",
         ["two-matches", "two-matches-no-limit"]),
+    "no certificate of one's own": (
+        "backends/ldap_tls.cpp", 'set_text(LDAP_OPT_X_TLS_CERTFILE, settings.certificate, "ldap_tls_cert");', "",
+        ["ldaps-own-certificate-demanded", "start-tls-own-certificate-demanded"]),
+    "nobody acts for another": (
+        "backends/ldap_sasl_bind.cpp", "return identity_.authorization_id;", 'return "";',
+        ["sasl-SCRAM-SHA-1-for-another", "sasl-PLAIN-for-another"]),
 }
 
 
@@ -279,6 +292,22 @@ def test_a_mechanism_that_asks_for_no_password_lets_nobody_in(directories, start
         assert ours.ask(login, password).is_unavailable
 
 
+@pytest.mark.parametrize("filter_", ["", "ldap_filter: (uid=%u)\n"], ids=["default", "written"])
+def test_fastbind_with_a_filter_for_a_dn_ends_the_start(filter_, slapd, start_saslauthd, tmp_path):
+    """The default is a filter. saslauthd binds with it, and no directory has such a DN."""
+    file = tmp_path / "saslauthd.conf"
+    file.write_text(FASTBIND + filter_)
+    theirs, mark = start_saslauthd("-O", file, backend="ldap", workers=1), slapd.mark()
+    assert theirs.ask(ALICE.uid, ALICE.password).is_refused
+    assert "invalid dn ((uid=alice))" in mark.text
+    mark = slapd.mark()
+    done = subprocess.run([POSTERND, "-a", "ldap", "-O", file, "-m", tmp_path / "run"], capture_output=True, text=True,
+                          timeout=60, check=False)
+    assert done.returncode == 1
+    assert "ldap: ldap_filter is a filter, and fastbind needs a DN there, such as uid=%u,ou=people," in done.stderr
+    assert mark.connections == 0
+
+
 @pytest.mark.parametrize("word", ["Yes", "demand", "allow"])
 def test_a_certificate_is_checked_however_yes_is_spelt(directories, start_both, word):
     Authority(OTHERS, "other")
@@ -313,6 +342,24 @@ def test_an_empty_password_is_never_asked_about(conf, slapd, start_ldap):
     assert len([operation for operation in asked if ALICE.dn in operation.text]) <= 1
 
 
+@pytest.mark.parametrize("conf", [SEARCHING, FASTBIND + PEOPLES_DN, "ldap_use_sasl: yes\nldap_mech: DIGEST-MD5\n"],
+                         ids=["bind", "fastbind", "sasl"])
+def test_no_password_is_left_in_a_worker(conf, slapd, start_ldap):
+    """Nor in memory that libldap had for its messages, and has given back."""
+    postern = start_ldap(conf)
+    needle = "needle-of-a-password"
+    slapd.set_password(CAROL, needle)
+    try:
+        assert postern.ask(CAROL.uid, needle).is_accepted
+        assert postern.ask(CAROL.uid, "needle-that-is-wrong").is_refused
+    finally:
+        slapd.set_password(CAROL, CAROL.password)
+    worker, = postern.workers("ldap")
+    for part in (b"dle-of-a-password", b"dle-that-is-wrong"):
+        assert not memory_holds(worker, part, also_undumped=True)
+    assert memory_holds(worker, b"ldap://localhost", also_undumped=True)  # so it is searched
+
+
 # ---- what the log and the status say
 
 
@@ -327,9 +374,9 @@ TWINS = "ldap_filter: (mail=%u)\n"
 
 REFUSALS = [
     (SEARCHING, ALICE.uid, "looking-glass", "rejected", "wrong password"),
-    (SEARCHING, "nobody", "x", "unknown_user", "no such user"),
+    (SEARCHING, "nobody", "x", "unknown_user", "unknown user"),
     (CUSTOM, ALICE.uid, "looking-glass", "rejected", "wrong password"),
-    (CUSTOM, "nobody", "x", "unknown_user", "no such user"),
+    (CUSTOM, "nobody", "x", "unknown_user", "unknown user"),
     (FASTBIND + PEOPLES_DN, ALICE.uid, "looking-glass", "rejected", "wrong password"),
     (SEARCHING, LOCKED.uid, LOCKED.password, "barred", "the account is locked"),
     (SEARCHING, EXPIRED.uid, EXPIRED.password, "barred", "the password has expired"),
@@ -362,6 +409,18 @@ OUTAGES = {
                               f"ldap_tls_cacert_file: {OTHERS}/other.pem\n", "TLS failed"),
     "a strange certificate after StartTLS": (SEARCHING + "ldap_start_tls: yes\n"
                                              f"ldap_tls_cacert_file: {OTHERS}/other.pem\n", "TLS failed"),
+    "no certificate of our own": (START_TLS + STRICT_LDAPS, "closed as soon as TLS had begun"),
+    "no certificate of our own after StartTLS": (START_TLS + STRICT_START_TLS, "closed as soon as TLS had begun"),
+    "a strange certificate of our own": (
+        START_TLS + STRICT_LDAPS +
+        f"ldap_tls_cert: {OTHERS}/other-localhost.pem\nldap_tls_key: {OTHERS}/other-localhost.key\n",
+        "closed as soon as TLS had begun"),
+    "nobody may act for the reader": (
+        CUSTOM + FOR_THE_READER + f"ldap_mech: SCRAM-SHA-1\nldap_id: {CAROL.uid}\nldap_password: {CAROL.password}\n",
+        "the service bind was refused"),
+    "the deputy acts for nobody": (
+        (CUSTOM + FOR_THE_READER).replace("ldap_authz_id: u:reader\n", "") + "ldap_mech: SCRAM-SHA-1\n",
+        "userPassword cannot be read"),
 }
 
 

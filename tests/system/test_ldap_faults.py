@@ -12,8 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from support import control
-from support.directory import ALICE, PEOPLE, READER, READER_PASSWORD
+from support.directory import ALICE, CAROL, PEOPLE, READER, READER_PASSWORD
 from support.eventually import eventually
+from support.firewall import packets_lost_to
 from support.ldap_combinations import TLS
 from support.planted import plant
 from support.postfix import RUN_DIRECTORY, Postfix
@@ -169,13 +170,14 @@ def test_a_restart_between_two_logins_costs_nobody_a_login(slapds, start_ldap):
 
 def test_both_stopped_is_an_outage_within_the_deadline(slapds, start_ldap, syslog):
     first, second = slapds
-    postern = start_ldap(BOTH, "--deadline", "5s")
+    patience = 15  # of whoever asks; ldap_timeout is beyond it
+    postern = start_ldap(BOTH, "--deadline", "5s", "--ldap-timeout", "60s")
     assert is_let_in(postern, "before")
     first.pause()
     second.pause()
     for password in (ALICE.password, "looking-glass"):
-        assert postern.ask(ALICE.uid, password).is_unavailable
-    eventually(lambda: "up" not in states(postern), "a probe of the last one has failed as well")
+        assert postern.ask(ALICE.uid, password, seconds=patience).is_unavailable
+    eventually(lambda: not {"up", "in doubt"} & set(states(postern)), "a probe of the last one has failed as well")
     syslog.wait_for("auth unavailable: [user=alice]")
     first.resume()
     second.resume()
@@ -203,6 +205,47 @@ def test_both_stopped_is_454_to_a_mail_program(slapds, start_ldap, postfix):
     eventually(lambda: states(postern) == ["up", "up"], "they are asked again", 60)
     assert postfix.log_in(ALICE.uid, ALICE.password).code == 235
     assert postfix.log_in(ALICE.uid, "looking-glass").code == 535
+
+
+# ---- packets that vanish: connections stay, and nobody says that they are dead
+
+
+@pytest.mark.parametrize("port", [389, 636], ids=["ldap", "ldaps"])
+def test_a_server_whose_packets_vanish_costs_an_operation_and_no_login(port, slapds, start_ldap):
+    """The deadline is a minute away; the client gives up after fifteen seconds."""
+    first, second = slapds
+    uri = first.uri if port == first.port else first.tls_uri
+    authority = f"ldap_tls_cacert_file: {TLS}/authority.pem\n"
+    postern = start_ldap(f"{uri}/ {second.uri}/", "--deadline", "60s", more=authority)
+    let_everybody_connect(postern, first)
+    on_first, on_second = first.mark(), second.mark()
+    with packets_lost_to(port) as loss:
+        assert is_let_in(postern, "who-finds-out")
+        assert loss.packets > 0
+        later = [f"later-{number}" for number in range(5 * WORKERS)]
+        assert log_in_together(postern, later)
+        assert servers(postern)[0]["state"] != "up" and servers(postern)[1]["failures"] == 0
+        assert postern.ask(ALICE.uid, "looking-glass").is_refused
+    assert logins_seen(on_second) >= {"who-finds-out", *later}
+
+    eventually(lambda: states(postern) == ["up", "up"], "the first server is asked again", 60)
+    assert is_let_in(postern, "at-last")
+    eventually(lambda: "at-last" in logins_seen(on_first), "the first server is back")
+    assert logins_seen(on_first) <= {"who-finds-out", "at-last"}  # whose question the network may bring late
+
+
+def test_packets_of_the_only_server_that_vanish_are_an_outage_that_heals(slapds, start_ldap, syslog):
+    first, _ = slapds
+    postern = start_ldap(f"{first.uri}/", "--deadline", "60s")
+    let_everybody_connect(postern, first)
+    with packets_lost_to(first.port) as loss:
+        for password in (ALICE.password, "looking-glass"):
+            assert postern.ask(ALICE.uid, password).is_unavailable
+        assert loss.packets > 0
+        syslog.wait_for("auth unavailable: [user=alice]")
+    eventually(lambda: is_let_in(postern, "after"), "the server is asked again", 60)
+    assert postern.ask(ALICE.uid, "looking-glass").is_refused
+    eventually(lambda: states(postern) == ["up"], "the server is back", 60)
 
 
 # ---- starting without a directory
@@ -295,12 +338,58 @@ def test_an_answer_that_is_cut_is_no_answer(proxy, start_ldap):
             proxy.to_client.cut_at(at, reset=reset)
             postern = start_ldap(through(proxy), workers=1)
             replies = [postern.ask(ALICE.uid, password) for password in (ALICE.password, "looking-glass")]
+            assert any(len(connection.to_client) == at for connection in proxy.connections), f"cut at {at}"
+            proxy.connections.clear()
             assert replies[0].is_accepted or replies[0].is_unavailable, (at, replies)
             assert replies[1].is_refused or replies[1].is_unavailable, (at, replies)
             proxy.to_client.forget_orders()
             is_asked_again(postern)
             assert postern.ask(ALICE.uid, "looking-glass").is_refused
             postern.stop()
+
+
+def who_is_found_twice(proxy, start_ldap, more, end, **kind):
+    """The kept connection breaks behind the entry that a search found; the reply to who is searched once more."""
+    proxy.to_client.cut_at(end)
+    postern = start_ldap(through(proxy), more=more, workers=1, **kind)
+    assert is_let_in(postern, "before")
+    assert proxy.open_connections > 0
+    proxy.to_client.forget_orders()  # of connections that come
+    reply = postern.ask(CAROL.uid, CAROL.password, realm="cut")
+    assert end in b"".join(connection.to_client for connection in proxy.connections)
+    assert [server["failures"] for server in servers(postern)] == [0]
+    return reply
+
+
+ENTRIES = {  # saslauthd.conf, and the last bytes of what the server sends of CAROL
+    "bind": ("", CAROL.dn.encode() + b"\x30\x00"),
+    "custom": ("ldap_auth_method: custom\n", CAROL.password.encode()),
+}
+
+
+@pytest.mark.parametrize("method", ENTRIES)
+def test_an_entry_found_before_the_connection_broke_is_not_counted(method, slapds, proxy, start_ldap):
+    """Or the one that the repeated search finds would be a second match."""
+    mark = slapds[0].mark()
+    assert who_is_found_twice(proxy, start_ldap, *ENTRIES[method]).is_accepted
+    assert [operation.text for operation in mark.operations if "cn=<cut>" in operation.text] == [
+        f"search '{PEOPLE}' sub never (|(uid=carol)(cn=<cut>))"] * 2
+
+
+def test_a_build_that_counts_what_was_found_before_is_caught(proxy, start_ldap, tmp_path):
+    program = plant(tmp_path, "ldap", "backends/ldap_connection.cpp", "    LdapFound found;\n", """
+    static LdapFound left_over;
+    LdapFound found = std::exchange(left_over, {});
+    struct Keeper {
+        LdapFound& kept;
+        ~Keeper()
+        {
+            if (std::uncaught_exceptions() > 0)
+                left_over = kept;
+        }
+    } keeper{found};
+""")
+    assert who_is_found_twice(proxy, start_ldap, *ENTRIES["bind"], program=program).is_refused
 
 
 @pytest.mark.parametrize("garbage", [
@@ -310,6 +399,7 @@ def test_an_answer_that_is_cut_is_no_answer(proxy, start_ldap):
 def test_garbage_lets_nobody_in(garbage, proxy, start_ldap):
     postern = start_ldap(through(proxy), "--deadline", "5s", workers=1)
     assert is_let_in(postern, "before")
+    assert proxy.open_connections > 0, "somebody hears it"
     proxy.to_client.inject(garbage)
     reply = postern.ask(ALICE.uid, "looking-glass")
     assert reply.is_refused or reply.is_unavailable

@@ -4,7 +4,7 @@
     dc=postern,dc=test
         cn=reader          who searches; sees everything, passwords too
         uid=reader         the same for SASL
-        ou=people          nearly everybody; ou=deep below it
+        ou=people          nearly everybody; ou=deep below it; DEPUTY, who may act for the reader
         ou=hidden          seen by the reader alone
         ou=odd             names that mean something in a filter or a DN
         ou=hashed          for ldap_auth_method: custom, a scheme each
@@ -58,6 +58,7 @@ def escaped_value(value):
 
 ALICE = Person("alice", "wonderland")
 CAROL = Person("carol", "christmas")  # in no group
+DEPUTY = Person("deputy", "standing-in")
 DORA = Person("dora", "explorer", f"ou=deep,{PEOPLE}")
 HIDDEN = Person("hidden", "seek", f"ou=hidden,{SUFFIX}")
 BOB = Person("bob", "builder", f"ou=example.org,{SUFFIX}")
@@ -152,6 +153,7 @@ def _people():
     for person in (CAROL, DORA, HIDDEN, LONG_NAME, *LONG.values(), *EIGHT_BIT, BLANKS, FORGING, *ODD.values()):
         yield _person(person)
     yield _person(ALICE, mail="alice@postern.test")
+    yield _person(DEPUTY, authzTo=f"dn.exact:{READER}")
     yield _person(BOB, mail="bob@example.org")
     yield _person(LATIN_1, classes=["octetPerson"], octetUid=LATIN_1_NAME)
     for person in TWINS:

@@ -9,10 +9,10 @@ pattern that expands to something else is seen even where the verdict is the sam
 from dataclasses import dataclass
 from pathlib import Path
 
-from support.directory import (ALICE, BLANKS, BOB, CAROL, DORA, EIGHT_BIT, EMIL, EXPIRED, FORGING, GROUPS, HASHED,
-                               HASHED_PASSWORD, HIDDEN, LATIN_1, LATIN_1_NAME, LOCKED, LONG, LONG_NAME, MUST_CHANGE,
-                               NO_PASSWORD, ODD, PEOPLE, READER, READER_PASSWORD, SECOND_PASSWORD, SUFFIX, TWINS,
-                               TWO_PASSWORDS)
+from support.directory import (ALICE, BLANKS, BOB, CAROL, DEPUTY, DORA, EIGHT_BIT, EMIL, EXPIRED, FORGING, GROUPS,
+                               HASHED, HASHED_PASSWORD, HIDDEN, LATIN_1, LATIN_1_NAME, LOCKED, LONG, LONG_NAME,
+                               MUST_CHANGE, NO_PASSWORD, ODD, PEOPLE, READER, READER_PASSWORD, SECOND_PASSWORD, SUFFIX,
+                               TWINS, TWO_PASSWORDS)
 from support.slapd import LDAPI_URI, bind, compare, search, start_tls
 
 TLS = Path("/run/ldap-tls")
@@ -25,6 +25,12 @@ FASTBIND = "ldap_auth_method: fastbind\n"
 PEOPLES_DN = f"ldap_filter: uid=%u,{PEOPLE}\n"
 CUSTOM = SEARCHING + "ldap_auth_method: custom\n"
 START_TLS = SEARCHING + f"ldap_tls_cacert_file: {TLS}/authority.pem\n"
+OWN_CERTIFICATE = f"ldap_tls_cert: {TLS}/authority-localhost.pem\nldap_tls_key: {TLS}/authority-localhost.key\n"
+STRICT_PORT, STRICT_TLS_PORT = 2389, 2636  # of a server that wants to see a certificate
+STRICT_START_TLS = f"ldap_servers: ldap://localhost:{STRICT_PORT}/\nldap_start_tls: yes\n"
+STRICT_LDAPS = f"ldap_servers: ldaps://localhost:{STRICT_TLS_PORT}/\n"
+FOR_THE_READER = (f"ldap_id: {DEPUTY.uid}\nldap_password: {DEPUTY.password}\nldap_use_sasl: yes\n"
+                  "ldap_authz_id: u:reader\n")
 
 
 @dataclass(frozen=True)
@@ -243,8 +249,10 @@ def _ways():
     yield of("ldaps-checked", SEARCHING + f"ldap_servers: ldaps://localhost/\n{authority}ldap_tls_check_peer: yes\n")
     yield of("ldaps-unchecked", SEARCHING + "ldap_servers: ldaps://localhost/\nldap_tls_check_peer: no\n")
     yield of("ldaps-ciphers", SEARCHING + f"ldap_servers: ldaps://localhost/\n{authority}ldap_tls_ciphers: NORMAL\n")
-    yield of("ldaps-own-certificate", SEARCHING + f"ldap_servers: ldaps://localhost/\n{authority}"
-             f"ldap_tls_cert: {TLS}/authority-localhost.pem\nldap_tls_key: {TLS}/authority-localhost.key\n")
+    yield of("ldaps-own-certificate", SEARCHING + f"ldap_servers: ldaps://localhost/\n{authority}{OWN_CERTIFICATE}")
+    yield of("ldaps-own-certificate-demanded", START_TLS + STRICT_LDAPS + OWN_CERTIFICATE)
+    yield of("start-tls-own-certificate-demanded", START_TLS + STRICT_START_TLS + OWN_CERTIFICATE,
+             [start_tls(), *_found(ALICE)])
     yield of("ldaps-directory", SEARCHING + f"ldap_servers: ldaps://localhost/\nldap_tls_cacert_dir: {TLS}/directory\n")
     yield of("start-tls-fastbind", START_TLS + "ldap_start_tls: yes\n" + FASTBIND + PEOPLES_DN,
              [start_tls(), bind(ALICE.dn)])
@@ -252,13 +260,21 @@ def _ways():
              [start_tls(), search("(uid=alice)")])
     external = SEARCHING + f"ldap_servers: {LDAPI_URI}\nldap_use_sasl: yes\nldap_mech: EXTERNAL\n"
     yield of("ldapi-external", external + "ldap_auth_method: custom\n", [search("(uid=alice)"), bind(READER)])
-    for mech in ("DIGEST-MD5", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256"):
-        yield of(f"sasl-{mech}", f"ldap_use_sasl: yes\nldap_mech: {mech}\n", [bind(ALICE.dn)])
-        yield of(f"sasl-{mech}-custom", CUSTOM + f"ldap_use_sasl: yes\nldap_mech: {mech}\nldap_id: reader\n",
+    in_clear = "ldap_sasl_secprops: none\n"  # libldap would not send it
+    for mech in ("DIGEST-MD5", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256", "PLAIN"):
+        by_mech = f"ldap_mech: {mech}\n" + (in_clear if mech == "PLAIN" else "")
+        yield of(f"sasl-{mech}", f"ldap_use_sasl: yes\n{by_mech}", [bind(ALICE.dn)])
+        yield of(f"sasl-{mech}-custom", CUSTOM + f"ldap_use_sasl: yes\n{by_mech}ldap_id: reader\n",
                  [bind(READER), search("(uid=alice)")])
+        if mech != "CRAM-MD5":  # which knows nobody to act for (RFC 2195)
+            yield of(f"sasl-{mech}-for-another", CUSTOM + FOR_THE_READER + by_mech,
+                     [bind(DEPUTY.dn, "u:reader"), search("(uid=alice)", by=DEPUTY.dn)])
     yield of("sasl-aliases", f"ldap_search_base: {SUFFIX}\nldap_bind_pw: {READER_PASSWORD}\nldap_auth_method: custom\n"
              "ldap_use_sasl: yes\nldap_sasl_mech: DIGEST-MD5\nldap_sasl_realm: postern.test\n"
-             "ldap_sasl_authc_id: reader\nldap_sasl_authz_id: u:reader\n", [bind(READER), search("(uid=alice)")])
+             "ldap_sasl_authc_id: reader\nldap_sasl_authz_id: u:reader\n",
+             [bind(READER, "u:reader"), search("(uid=alice)")])
+    yield of("sasl-realm-that-is-not-offered", CUSTOM + "ldap_use_sasl: yes\nldap_mech: DIGEST-MD5\nldap_id: reader\n"
+             "ldap_realm: elsewhere.test\n", [bind(READER), search("(uid=alice)")])
     yield of("sasl-secprops", "ldap_use_sasl: yes\nldap_mech: DIGEST-MD5\nldap_sasl_secprops: noanonymous,minssf=128\n",
              [bind(ALICE.dn)])
     yield of("sasl-is-fastbind", "ldap_use_sasl: yes\nldap_mech: DIGEST-MD5\nldap_auth_method: bind\n",

@@ -44,7 +44,8 @@ TLSCertificateFile {tls.certificate}
 TLSCertificateKeyFile {tls.key}
 
 sasl-host localhost
-sasl-realm postern.test
+sasl-secprops noanonymous
+authz-policy to
 authz-regexp "gidNumber=0.uidNumber=0,cn=peercred,cn=external,cn=auth" "{reader}"
 authz-regexp "uid=reader,(cn=[^,]+,)?cn=[^,]+,cn=auth" "{reader}"
 authz-regexp "uid=([^,]+),(cn=[^,]+,)?cn=[^,]+,cn=auth" "uid=$1,ou=people,{suffix}"
@@ -111,8 +112,8 @@ class Operation:
         return f"{self.text} by {self.by or 'anybody'}"
 
 
-def bind(dn):
-    return Operation(f"bind {dn}")
+def bind(dn, acting_for=""):
+    return Operation(f"bind {dn}" + (f" for {acting_for}" if acting_for else ""))
 
 
 def search(filter_, base=SUFFIX, scope="sub", deref="never", by=READER):
@@ -199,6 +200,7 @@ class Slapd:
 
 _LINE = re.compile(r"conn=(\d+) (?:op|fd)=\d+ (.*)$")
 _BIND = re.compile(r'BIND dn="(.*)" method=')
+_NAMED = re.compile(r'BIND authcid="(.*)" authzid="(.*)"$')
 _AUTHENTICATED = re.compile(r'BIND dn="(.*)" mech=(\S+)')
 _SEARCH = re.compile(r'SRCH base="(.*)" scope=(\d) deref=(\d) filter="(.*)"$')
 _COMPARE = re.compile(r'CMP dn="(.*)" attr="(.*)"$')
@@ -222,15 +224,15 @@ class Mark:
 
     @property
     def operations(self):
-        """In their order; binds by SASL as the name that came of them."""
-        bound, found = {}, []
+        """In their order; binds by SASL as the name that came of them, and for whom that one acts."""
+        bound, acting_for, found = {}, {}, []
         for index, line in enumerate(self.slapd.log.splitlines(keepends=True)):
-            self._read(line.rstrip("\n"), bound, found, index)
+            self._read(line.rstrip("\n"), bound, acting_for, found, index)
         start = self.slapd.log.count("\n", 0, self.at)
         return [operation for index, operation in found if index >= start]
 
     @staticmethod
-    def _read(line, bound, found, index):
+    def _read(line, bound, acting_for, found, index):
         if line.endswith("slapd starting"):
             bound.clear()  # connections are counted anew
         parsed = _LINE.search(line)
@@ -238,10 +240,12 @@ class Mark:
             return
         connection, what = parsed.groups()
         by = bound.get(connection, "")
-        if match := _AUTHENTICATED.match(what):
+        if match := _NAMED.match(what):
+            acting_for[connection] = match[2] if match[2] != match[1] else ""
+        elif match := _AUTHENTICATED.match(what):
             bound[connection] = match[1]
             if match[2] != "SIMPLE":
-                found.append((index, bind(match[1])))
+                found.append((index, bind(match[1], acting_for.pop(connection, ""))))
         elif match := _BIND.match(what):
             bound[connection] = ""
             if not what.endswith("method=163"):
