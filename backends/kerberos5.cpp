@@ -11,8 +11,12 @@
 // The name is put together in text and parsed by libkrb5, as the incumbent does it: USER[/INSTANCE][@REALM].
 // So a user may name an instance or a realm of his own, and quote with a backslash. What we add is added in
 // front of the realm and never behind an open quote. A realm that stands at the end of the user already, as
-// the flag -r puts it there, is not added twice. Where the user alone names it, it is the default realm or
-// one that krb5.conf lists: the KDC of any other is whomever the DNS of a stranger's choice names.
+// the flag -r puts it there, is not added twice.
+//
+// Whoever names the realm, it is the default one or one that krb5.conf speaks of, since libsasl takes what
+// stands behind a user's @ for the realm of the request: the KDC of any other is whomever the DNS of a
+// stranger's choice names, and he is sent a proof that is made of the password. Where the KDC of a realm of
+// krb5.conf is, DNS may say.
 //
 // libkrb5 has ways to a ticket without the password: the name of the anonymous principal is one, and a
 // certificate of this host, where krb5.conf has it, is another. Who takes them is not let in.
@@ -37,7 +41,6 @@
 #include <array>
 #include <memory>
 #include <optional>
-#include <type_traits>
 #include <utility>
 
 namespace postern {
@@ -193,25 +196,55 @@ std::string_view realm_of(const Principal& principal)
     return {principal.get()->realm.data, principal.get()->realm.length};
 }
 
-/// Whether krb5.conf has a section for it.
+/// What krb5.conf says, as libkrb5 has read it.
+class Profile {
+public:
+    explicit Profile(const Context& context) : context_{context}
+    {
+        context.must("krb5_get_profile", ::krb5_get_profile(context.get(), &profile_));
+    }
+    Profile(const Profile&) = delete;
+    Profile& operator=(const Profile&) = delete;
+    ~Profile() { ::profile_release(profile_); }
+
+    /// Whether the section has a subsection of that name, or where `by_value` a relation with that value.
+    [[nodiscard]] bool has(const char* section, std::string_view wanted, bool by_value) const
+    {
+        std::array<const char*, 2> path{section, nullptr};
+        void* place = nullptr;
+        context_.must("profile_iterator_create",
+                      static_cast<krb5_error_code>(::profile_iterator_create(
+                          profile_, path.data(),
+                          PROFILE_ITER_LIST_SECTION |
+                              (by_value ? PROFILE_ITER_RELATIONS_ONLY : PROFILE_ITER_SECTIONS_ONLY),
+                          &place)));
+        bool is_found = false;
+        while (place != nullptr && !is_found) { // behind the last entry libkrb5 frees the place
+            char* name = nullptr;
+            char* value = nullptr;
+            const auto answer = static_cast<krb5_error_code>(::profile_iterator(&place, &name, &value));
+            const char* const text = by_value ? value : name;
+            is_found = answer == 0 && text != nullptr && text == wanted;
+            ::profile_release_string(name);
+            ::profile_release_string(value);
+            if (answer != 0)
+                ::profile_iterator_free(&place);
+            context_.must("profile_iterator", answer);
+        }
+        ::profile_iterator_free(&place);
+        return is_found;
+    }
+
+private:
+    const Context& context_;
+    profile_t profile_ = nullptr;
+};
+
+/// Whether krb5.conf has a section for it, or hosts of it.
 bool is_listed_realm(const Context& context, std::string_view realm)
 {
-    profile_t handle = nullptr;
-    context.must("krb5_get_profile", ::krb5_get_profile(context.get(), &handle));
-    const std::unique_ptr<std::remove_pointer_t<profile_t>, decltype(&::profile_release)> profile{
-        handle, ::profile_release};
-    std::array<const char*, 2> section{"realms", nullptr};
-    char** names = nullptr;
-    const auto answer =
-        static_cast<krb5_error_code>(::profile_get_subsection_names(profile.get(), section.data(), &names));
-    if (answer == PROF_NO_SECTION || answer == PROF_NO_RELATION)
-        return false;
-    context.must("profile_get_subsection_names", answer);
-    const std::unique_ptr<char*, decltype(&::profile_free_list)> list{names, ::profile_free_list};
-    for (char** name = names; name != nullptr && *name != nullptr; ++name)
-        if (*name == realm)
-            return true;
-    return false;
+    const Profile profile{context};
+    return profile.has("realms", realm, false) || profile.has("domain_realm", realm, true);
 }
 
 /// Throws when there is none: krb5.conf may be missing, and its list with it.
@@ -224,8 +257,8 @@ bool is_default_realm(const Context& context, std::string_view realm)
     return is_it;
 }
 
-/// Whether a user may have it behind his name.
-bool may_be_named(const Context& context, std::string_view realm)
+/// Whether anybody is asked for it.
+bool is_of_the_admin(const Context& context, std::string_view realm)
 {
     return is_listed_realm(context, realm) || is_default_realm(context, realm);
 }
@@ -324,8 +357,10 @@ Decision Kerberos5::check(const Request& request)
         return decide(context, "krb5_parse_name", answer, "saslauthd internal error");
     if (realm_of(user).empty()) // for which libkrb5 finds no server, as in an outage of DNS
         return {Verdict::rejected, "saslauthd principal name error"};
-    if (is_anonymous(context, user) || (request.realm.empty() && !may_be_named(context, realm_of(user))))
+    if (is_anonymous(context, user))
         return {Verdict::rejected, "saslauthd principal name error"};
+    if (!is_of_the_admin(context, realm_of(user)))
+        return {Verdict::unknown_user, "the realm is neither the default one nor in krb5.conf"};
     Credentials credentials{context};
     if (const auto answer = get_first_ticket(context, user, request.password, credentials); answer != 0)
         return decide(context, "krb5_get_init_creds_password", answer, "krb5_get_init_creds_password failed");

@@ -214,20 +214,38 @@ TEST_CASE("the anonymous principal is rejected, and nobody is asked", "[kerberos
     outage_of(backend, source.known()); // the control: there is nobody to ask
 }
 
-TEST_CASE("a user cannot choose a realm that krb5.conf does not know, and nobody is asked", "[kerberos5]")
+TEST_CASE("in a realm that krb5.conf does not know nobody is known, and nobody is asked", "[kerberos5]")
 {
     KerberosSource source;
     LoadedBackend backend{"kerberos5", source.options()};
-    for (const std::string user : {"alice@ELSEWHERE.TEST", "alice@example.test", "alice@EXAMPLE.TEST\\0"}) {
-        CAPTURE(user);
-        CHECK(verdict_of(backend, {user, password}) == Verdict::rejected);
+    for (const std::string realm : {"ELSEWHERE.TEST", "example.test", "EXAMPLE.TEST.", "EXAMPLE"}) {
+        CAPTURE(realm);
+        CHECK(verdict_of(backend, {"alice@" + realm, password}) == Verdict::unknown_user);
+        CHECK(verdict_of(backend, {"alice", password, realm}) ==
+              Verdict::unknown_user); // as libsasl sends it
+        CHECK(verdict_of(backend, {"alice@" + realm, password, realm}) == Verdict::unknown_user);
     }
+    CHECK(verdict_of(backend, {"alice@EXAMPLE.TEST\\0", password}) == Verdict::unknown_user);
+    CHECK(backend.check({"alice", password, "ELSEWHERE.TEST"}).reason ==
+          "the realm is neither the default one nor in krb5.conf");
     CHECK(verdict_of(backend, {"alice@EXAMPLE.TEST", password}) == Verdict::accepted);
     const TemporaryDirectory directory;
     std::ofstream{directory.file("krb5.conf")} << "[libdefaults]\ndns_lookup_kdc = false\n"
-                                               << "[realms]\nOTHER.TEST = {\n}\n";
+                                               << "default_realm = EXAMPLE.TEST\n"
+                                               << "[realms]\nLISTED.TEST = {\n}\nrelation = RELATED.TEST\n"
+                                               << "[domain_realm]\n.mapped.test = MAPPED.TEST\n";
     ::setenv("KRB5_CONFIG", directory.file("krb5.conf").c_str(), 1);
-    outage_of(backend, {"alice@OTHER.TEST", password}); // listed, so somebody is looked for
+    for (const std::string realm : {"LISTED.TEST", "MAPPED.TEST", "EXAMPLE.TEST"}) {
+        CAPTURE(realm);
+        outage_of(backend, {"alice@" + realm, password}); // somebody is looked for
+        outage_of(backend, {"alice", password, realm});
+    }
+    for (const std::string realm : {"ELSEWHERE.TEST", "RELATED.TEST", ".mapped.test", "relation"}) {
+        CAPTURE(realm);
+        CHECK(verdict_of(backend, {"alice", password, realm}) == Verdict::unknown_user);
+    }
+    std::ofstream{directory.file("krb5.conf")} << "[libdefaults]\ndns_lookup_kdc = false\n";
+    outage_of(backend, {"alice", password, "ELSEWHERE.TEST"}); // without a default realm nobody can say
     source.kdc.be_asked();
 }
 
@@ -368,14 +386,6 @@ TEST_CASE("an outage of the KDC says who could not be asked, and heals", "[kerbe
     outage_of(backend, source.unknown());
     source.kdc.start();
     CHECK(verdict_of(backend, source.known()) == Verdict::accepted);
-}
-
-TEST_CASE("a realm that nobody has heard of is an outage, for that is how DNS fails too", "[kerberos5]")
-{
-    KerberosSource source;
-    LoadedBackend backend{"kerberos5", source.options()};
-    outage_of(backend, {"alice", password, "ELSEWHERE.TEST"});
-    outage_of(backend, {"alice@ELSEWHERE.TEST", password, "ELSEWHERE.TEST"});
 }
 
 TEST_CASE("a krb5.conf that is not there yet is read when it is", "[kerberos5]")

@@ -10,7 +10,8 @@ import pytest
 from support import daemon, differences
 from support.conformance import Case, complaints, converse, rows_about
 from support.eventually import eventually
-from support.kdc import HOST_PRINCIPAL, KEYTAB, KRB5_CONF, REALM, Kdc
+from support.kdc import HOST_PRINCIPAL, KEYTAB, KRB5_CONF, REALM, Kdc, PkinitAuthority
+from support.name_server import NameServer
 from support.postfix import RUN_DIRECTORY, Postfix
 from support.proxy import Proxy
 from support.wire import request
@@ -94,6 +95,9 @@ CASES = [
     login("realm-in-the-login-and-another", f"alice@{REALM}", realm=OTHER_REALM),
     login("realm-twice", f"alice@{REALM}@{REALM}"),
     login("realm-empty", "alice@"),
+    login("realm-of-a-stranger", realm="NOWHERE.TEST"),
+    login("realm-of-a-stranger-in-the-login", "alice@NOWHERE.TEST"),
+    login("realm-of-a-stranger-joined", realm="NOWHERE.TEST", flags=JOINING),
     login("only-an-at", "@"),
     login("own-instance", "alice/admin", "admins"),
     login("own-instance-and-realm", f"alice/admin@{REALM}", "admins"),
@@ -195,7 +199,6 @@ def _compare_outage(name, servers, user="alice", password="wonderland", realm=""
 
 
 def test_who_cannot_be_asked_or_verified_is_an_outage(servers, kdc):
-    _compare_outage("outage-unknown-realm", servers, realm="NOWHERE.TEST")
     _compare_outage("outage-realm-without-trust", servers, password="others", realm=OTHER_REALM)
     kdc.stop()
     _compare_outage("outage-kdc-down", servers)
@@ -225,6 +228,88 @@ def test_a_daemon_starts_while_the_kdc_is_down_and_serves_when_it_is_there(kdc, 
     kdc.start()
     assert postern.ask("alice", "wonderland").is_accepted
     assert str(postern.ask("alice", "looking-glass")) == '"NO"'
+
+
+# ---- realms that strangers choose
+
+
+STRANGERS = "stranger.example"
+BY_DNS_ALONE = "[domain_realm]\n .mapped.test = MAPPED.TEST\n"
+
+
+def realms_looked_up(names):
+    """Of the questions for the servers of a realm."""
+    return {name.partition(".")[2].partition(".")[2] if name.startswith("_kerberos._") else name.partition(".")[2]
+            for name in list(names.asked) if name.startswith(("_kerberos.", "_kerberos._"))}
+
+
+@pytest.fixture
+def names(kdc):
+    """A host that finds KDCs by DNS, that of its default realm, too; OTHER_REALM is listed without one."""
+    KRB5_CONF.write_text(f"[libdefaults]\n default_realm = {REALM}\n rdns = false\n[realms]\n {OTHER_REALM} = {{\n }}\n"
+                         + BY_DNS_ALONE)
+    with NameServer() as running:
+        yield running
+    kdc.write_krb5_conf()
+
+
+@pytest.mark.parametrize("flags", [(), JOINING], ids=["", "-r"])
+def test_a_strangers_realm_is_looked_up_nowhere(names, start_postern, start_saslauthd, syslog, flags):
+    """Whoever answers for it would be sent a proof made of the password. saslauthd asks."""
+    theirs = start_saslauthd("-O", "/dev/null", *flags, backend="kerberos5")
+    assert theirs.ask(f"alice@{STRANGERS}" if flags else "alice", "wonderland", realm="" if flags else STRANGERS,
+                      seconds=60).is_refused
+    assert STRANGERS in realms_looked_up(names)
+    theirs.stop()
+
+    postern = start_postern(*flags, backend="kerberos5")
+    names.asked.clear()
+    syslog.clear()
+    assert postern.ask("alice", "wonderland", realm=STRANGERS).is_refused
+    assert "[reason=the realm is neither the default one nor in krb5.conf]" in syslog.wait_for("auth failure:").text
+    assert postern.ask(f"alice@{STRANGERS}", "wonderland").is_refused
+    assert postern.ask(f"alice@{STRANGERS}", "wonderland", realm=STRANGERS).is_refused
+    assert names.asked == []
+    for realm in (REALM, OTHER_REALM, "MAPPED.TEST"):
+        assert postern.ask("alice", "wonderland", realm=realm, seconds=60).is_unavailable
+        assert realms_looked_up(names) == {realm.lower()}
+        names.asked.clear()
+    assert postern.ask("alice", "wonderland", seconds=60).is_unavailable
+    assert realms_looked_up(names) == {REALM.lower()}
+
+
+# ---- tickets without the password
+
+
+@pytest.fixture
+def authority(kdc, tmp_path):
+    """Gives certificates for PKINIT (RFC 4556): the KDC has one, and the host one for alice."""
+    authority = PkinitAuthority(tmp_path)
+    kdc.stop()
+    kdc.write_kdc_conf(pkinit_identity=authority.give_kdc(REALM), pkinit_anchors=authority.anchor)
+    kdc.start()
+    yield authority
+    kdc.stop()
+    kdc.write_kdc_conf()
+    kdc.start()
+    kdc.write_krb5_conf()
+
+
+def test_a_ticket_that_a_certificate_brought_lets_nobody_in(authority, kdc, start_postern, start_saslauthd, syslog):
+    """With the host's certificate libkrb5 gets tickets of alice, whatever password it is given."""
+    kdc.add("carried", "wonderland", "+requires_preauth")
+    theirs, ours = (start(backend="kerberos5", **kind) for start, kind in ((start_saslauthd, {}), (start_postern, {})))
+    for server in (theirs, ours):
+        assert server.ask("carried", "wonderland").is_accepted
+        assert server.ask("carried", "looking-glass").is_refused
+    kdc.write_krb5_conf(pkinit_identities=authority.give_client(REALM, "carried"), pkinit_anchors=authority.anchor)
+    assert theirs.ask("carried", "looking-glass").is_accepted, "it is a way in"
+    for password in ("looking-glass", "wonderland"):
+        syslog.clear()
+        assert ours.ask("carried", password).is_unavailable
+        assert "the ticket was got without the password" in syslog.wait_for("auth unavailable:").text
+    kdc.write_krb5_conf()
+    assert ours.ask("carried", "wonderland").is_accepted
 
 
 @pytest.fixture
