@@ -8,18 +8,18 @@
 // does with one that has failed, or succeeded, is nobody's business here.
 //
 // Servers end connections that do not log in, after one to three minutes as a rule, so a waiting one is
-// renewed before that; and when nobody has logged in for some time, not any more. One that brings no verdict
-// all the same is replaced while the login waits, once, and nobody is told: it has ended meanwhile, or its
-// server was restarted and has left a process behind that knows nobody to ask. Credentials that are sent
-// twice do no harm.
+// renewed before that (rimap_renew); and when nobody has logged in for some time, not any more
+// (rimap_keep_ready). One that brings no verdict all the same is replaced while the login waits, once, and
+// nobody is told: it has ended meanwhile, or its server was restarted and has left a process behind that
+// knows nobody to ask. Credentials that are sent twice do no harm.
 //
 // Two things are told apart when something goes wrong. A server that cannot be reached, does not greet or
 // fails at TLS costs everybody time: Servers hears of it. From the credentials on, what it does might be done
-// because of who logs in: then the others are asked, and nobody else is told. That goes for silence, too:
-// servers let a guess wait for its refusal, and a stranger's guesses must not end the logins of others. A
-// server that is silent to everybody does not greet the next connection. One that slows down its answers to
-// the address that guesses come from (Dovecot does, unless login_trusted_networks has it) slows down all of
-// ours.
+// because of who logs in: then the others are asked, and it has not failed. Of silence Servers hears as of a
+// doubt: servers let a guess wait for its refusal, and a stranger's guesses must not end the logins of
+// others; but one that stands still must not cost the next login on each worker as much. So it is probed, and
+// one that is silent to everybody does not greet. One that slows down its answers to the address that guesses
+// come from (Dovecot does, unless login_trusted_networks has it) slows down all of ours.
 //
 // The commands with a password in them are put together in a slot of an arena; OpenSSL's copies are told of
 // in tls_session.cpp.
@@ -45,10 +45,6 @@ namespace {
 using std::chrono::milliseconds;
 using namespace std::chrono_literals;
 
-/// Servers wait for a login for a minute at least.
-constexpr milliseconds renewed_after = 45s;
-/// Without a login for so long, connections are not kept ready any more.
-constexpr milliseconds kept_ready_for = 10min;
 /// With less than that it is our time that was short, and not the server that was slow.
 constexpr milliseconds fair_time = 250ms;
 
@@ -70,6 +66,8 @@ struct Settings {
     std::optional<TlsTrust> trust;
     milliseconds connect_timeout;
     milliseconds timeout;
+    milliseconds renewed_after;
+    milliseconds kept_ready_for; ///< after a login
 };
 
 Tls tls_from(const std::string& word)
@@ -122,8 +120,12 @@ try {
     std::optional<TlsTrust> trust;
     if (tls != Tls::none)
         trust.emplace(option_text(options, "rimap_ca_file"));
-    return {tls, std::move(trust), option_duration(options, "rimap_connect_timeout"),
-            option_duration(options, "rimap_timeout")};
+    return {tls,
+            std::move(trust),
+            option_duration(options, "rimap_connect_timeout"),
+            option_duration(options, "rimap_timeout"),
+            option_duration(options, "rimap_renew"),
+            option_duration(options, "rimap_keep_ready")};
 } catch (const TlsError& error) {
     throw BackendError{std::string{"rimap_ca_file: "} + error.what()};
 }
@@ -265,6 +267,7 @@ private:
                                                  Decision decision);
     void open_first();
     [[nodiscard]] bool open_at(std::size_t server);
+    void doubt(std::size_t server, std::string_view silence, TimePoint asked);
     void note(std::size_t server, std::string_view problem);
 
     [[nodiscard]] bool is_worth_preparing() const;
@@ -310,6 +313,7 @@ std::optional<Decision> Rimap::check_prepared(const Request& request, Secret& co
     const std::optional<Prepared> prepared = std::exchange(prepared_, std::nullopt);
     if (!prepared || !is_first_to_be_asked(prepared->server) || !prepared->connection->is_alive())
         return {};
+    const TimePoint asked = now();
     try {
         Decision decision =
             prepared->connection->log_in(request, command.buffer(), deadline_of(prepared->server));
@@ -317,8 +321,7 @@ std::optional<Decision> Rimap::check_prepared(const Request& request, Secret& co
             return {}; // it has ended, or its server has: a new one will say
         return finish(*prepared->connection, prepared->server, std::move(decision));
     } catch (const ConnectionSilence& silence) { // its share of the time is gone
-        note(prepared->server, silence.what());
-        tried_.add(prepared->server);
+        doubt(prepared->server, silence.what(), asked);
     } catch (const ConnectionError&) { // it had ended
     }
     return {};
@@ -331,8 +334,11 @@ std::optional<Decision> Rimap::check_at(std::size_t server, const Request& reque
         return {};
     const auto connection = std::move(prepared_->connection);
     prepared_.reset();
+    const TimePoint asked = now();
     try {
         return finish(*connection, server, connection->log_in(request, command.buffer(), deadline));
+    } catch (const ConnectionSilence& silence) {
+        doubt(server, silence.what(), asked);
     } catch (const ConnectionError& error) {
         note(server, error.what());
     }
@@ -355,15 +361,21 @@ bool Rimap::is_prepared()
     return !is_worth_preparing() || (prepared_ && prepared_->connection->is_alive());
 }
 
+/// The old connection is given up when there is a new one: a server may need longer than there is time now.
 milliseconds Rimap::prepare()
 {
-    if (prepared_)
-        prepared_->connection->log_out();
-    prepared_.reset();
-    if (!is_worth_preparing())
-        return milliseconds::max();
-    open_first();
-    return renewed_after;
+    std::optional<Prepared> old = std::exchange(prepared_, std::nullopt);
+    const bool is_worth_it = is_worth_preparing();
+    try {
+        if (is_worth_it)
+            open_first();
+    } catch (const BackendError&) {
+        prepared_ = std::move(old);
+        throw;
+    }
+    if (old)
+        old->connection->log_out();
+    return is_worth_it && settings_.renewed_after > 0ms ? settings_.renewed_after : milliseconds::max();
 }
 
 void Rimap::probe()
@@ -399,6 +411,15 @@ bool Rimap::open_at(std::size_t server)
     }
 }
 
+/// It did not answer somebody who logs in.
+void Rimap::doubt(std::size_t server, std::string_view silence, TimePoint asked)
+{
+    note(server, silence);
+    tried_.add(server);
+    if (now() - asked >= fair_time)
+        health_.doubt(server, silence);
+}
+
 void Rimap::note(std::size_t server, std::string_view problem)
 {
     problems_ += (problems_.empty() ? "" : "; ") + servers_[server].name + ": ";
@@ -407,7 +428,7 @@ void Rimap::note(std::size_t server, std::string_view problem)
 
 bool Rimap::is_worth_preparing() const
 {
-    return now() - last_login_ < kept_ready_for;
+    return now() - last_login_ < settings_.kept_ready_for;
 }
 
 bool Rimap::is_to_be_asked(std::size_t server) const

@@ -66,6 +66,10 @@ public:
 
     /// It could not be asked. `problem` is for the log and the status, and holds no password.
     virtual void failed(std::size_t server, std::string_view problem) noexcept = 0;
+
+    /// The same when it may have been because of who asked: it is probed at once, and left alone until that
+    /// is over by those who have another one to ask.
+    virtual void doubt(std::size_t server, std::string_view problem) noexcept = 0;
 };
 
 /// A list of servers as it is written: with blanks or commas between them.

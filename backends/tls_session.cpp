@@ -16,6 +16,7 @@
 
 #include <array>
 #include <limits>
+#include <system_error>
 
 namespace postern {
 
@@ -28,6 +29,8 @@ std::string openssl_problem()
     ::ERR_clear_error();
     if (error == 0)
         return "no reason given";
+    if (ERR_SYSTEM_ERROR(error) != 0)
+        return std::generic_category().message(ERR_GET_REASON(error));
     const char* const text = ::ERR_reason_error_string(error);
     return text == nullptr ? "error " + std::to_string(error) : text;
 }

@@ -3,7 +3,11 @@
 #include "tests/support/dovecot_imap.hpp"
 
 #include <netinet/in.h>
+#include <signal.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <catch2/catch.hpp>
 #include <chrono>
@@ -29,8 +33,15 @@ DovecotImap::Users users()
 BackendOptions options(const std::string& hosts, const std::string& tls = "none",
                        const std::string& ca_file = "")
 {
-    return {{"rimap_host", hosts},      {"rimap_port", ""},      {"rimap_tls", tls},
-            {"rimap_ca_file", ca_file}, {"rimap_timeout", "5s"}, {"rimap_connect_timeout", "5s"}};
+    return {{"rimap_host", hosts},      {"rimap_port", ""},         {"rimap_tls", tls},
+            {"rimap_ca_file", ca_file}, {"rimap_timeout", "5s"},    {"rimap_connect_timeout", "5s"},
+            {"rimap_renew", "45s"},     {"rimap_keep_ready", "10m"}};
+}
+
+BackendOptions options_with(BackendOptions options, const std::string& key, const std::string& value)
+{
+    options.insert_or_assign(key, value);
+    return options;
 }
 
 /// A real Dovecot with a passwd-file.
@@ -84,9 +95,47 @@ public:
 
     [[nodiscard]] std::string host() const { return "127.0.0.1/" + std::to_string(port_); }
 
+    [[nodiscard]] int socket() const { return socket_.get(); }
+
 private:
     UniqueFd socket_;
     int port_ = 0;
+};
+
+/// A host that greets, and then goes on with lines that answer nothing.
+class ChattyServer {
+public:
+    ChattyServer() : pid_{check(::fork(), "fork")}
+    {
+        if (pid_ == 0) {
+            ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+            ::alarm(60); // who has not given up by then sees the end of the stream
+            chat(::accept(listener_.socket(), nullptr, nullptr));
+        }
+    }
+    ChattyServer(const ChattyServer&) = delete;
+    ChattyServer& operator=(const ChattyServer&) = delete;
+    ~ChattyServer()
+    {
+        ::kill(pid_, SIGKILL);
+        ::waitpid(pid_, nullptr, 0);
+    }
+
+    [[nodiscard]] std::string host() const { return listener_.host(); }
+
+private:
+    [[noreturn]] static void chat(int connection)
+    {
+        constexpr std::string_view greeting = "* OK ready\r\n";
+        constexpr std::string_view line = "* 5 EXISTS\r\n";
+        ::send(connection, greeting.data(), greeting.size(), MSG_NOSIGNAL);
+        while (::send(connection, line.data(), line.size(), MSG_NOSIGNAL) > 0) {
+        }
+        ::_exit(0);
+    }
+
+    SilentServer listener_;
+    pid_t pid_;
 };
 
 std::string dead_host()
@@ -198,7 +247,18 @@ TEST_CASE("a silent server leaves time for the next", "[rimap]")
     CHECK(backend.servers.failures[0].second == "no answer in time; awaited was the greeting");
 }
 
-TEST_CASE("a server that lets a guess wait has not failed, and the next one is asked", "[rimap]")
+TEST_CASE("a server that talks without end has failed, and the next one is asked", "[rimap]")
+{
+    const ChattyServer chatty;
+    const DovecotImap dovecot{users()};
+    LoadedBackend backend{"rimap", options(chatty.host() + "," + dovecot.host())};
+    backend.servers.time = 4s;
+    CHECK(verdict_of(backend, alice) == Verdict::accepted);
+    REQUIRE(backend.servers.failures.size() == 1);
+    CHECK(backend.servers.failures[0].second == "the server sends without end");
+}
+
+TEST_CASE("a server that lets a guess wait is in doubt, has not failed, and the next one is asked", "[rimap]")
 {
     const DovecotImap slow{users(), "auth_failure_delay = 1 hours"};
     const DovecotImap dovecot{users()};
@@ -207,7 +267,11 @@ TEST_CASE("a server that lets a guess wait has not failed, and the next one is a
     if (GENERATE(false, true))
         static_cast<void>(backend.backend().prepare());
     CHECK(verdict_of(backend, with_password(alice, "looking-glass")) == Verdict::rejected);
+    REQUIRE(backend.servers.doubts.size() == 1);
+    CHECK(backend.servers.doubts[0].first == 0);
+    CHECK(backend.servers.doubts[0].second.starts_with("no answer in time"));
     CHECK(verdict_of(backend, alice) == Verdict::accepted);
+    CHECK(backend.servers.doubts.size() == 1);
     CHECK(backend.servers.failures.empty());
 
     backend.servers.to_leave_alone = only(1);
@@ -215,6 +279,16 @@ TEST_CASE("a server that lets a guess wait has not failed, and the next one is a
     CHECK(outage_of(backend, with_password(alice, "looking-glass")).find("no answer in time") !=
           std::string::npos);
     CHECK(backend.servers.failures.empty());
+}
+
+TEST_CASE("a server that had next to no time for a guess is not in doubt", "[rimap]")
+{
+    const DovecotImap slow{users(), "auth_failure_delay = 1 hours"};
+    LoadedBackend backend{"rimap", options(slow.host())};
+    static_cast<void>(backend.backend().prepare());
+    backend.servers.time = 20ms;
+    outage_of(backend, with_password(alice, "looking-glass"));
+    CHECK(backend.servers.doubts.empty());
 }
 
 TEST_CASE("a server that had next to no time has not failed", "[rimap]")
@@ -257,6 +331,43 @@ TEST_CASE("a connection is made ready, used up by a login, and made ready again"
     static_cast<void>(backend.backend().prepare());
     CHECK(verdict_of(backend, with_password(alice, "x")) == Verdict::rejected);
     CHECK_FALSE(backend.backend().is_prepared());
+}
+
+TEST_CASE("a connection that waits is renewed as often as the admin says, or never", "[rimap]")
+{
+    const DovecotImap dovecot{users()};
+    const auto [renew, expected] = GENERATE(table<std::string, std::chrono::milliseconds>({
+        {"45s", 45s},
+        {"500ms", 500ms},
+        {"0", std::chrono::milliseconds::max()},
+    }));
+    CAPTURE(renew);
+    LoadedBackend backend{"rimap", options_with(options(dovecot.host()), "rimap_renew", renew)};
+    CHECK(backend.backend().prepare() == expected);
+    CHECK(backend.backend().is_prepared());
+}
+
+TEST_CASE("connections are not kept ready any more when nobody has logged in for some time", "[rimap]")
+{
+    DovecotImap dovecot{users()};
+    LoadedBackend backend{"rimap", options_with(options(dovecot.host()), "rimap_keep_ready", "1s")};
+    while (backend.backend().prepare() < std::chrono::milliseconds::max()) {
+    }
+    dovecot.stop();
+    CHECK(backend.backend().is_prepared()); // as well as it will be: there is no connection that could end
+    dovecot.start();
+    CHECK(verdict_of(backend, alice) == Verdict::accepted);
+}
+
+TEST_CASE("no connection is made ahead of time where the admin wants none", "[rimap]")
+{
+    const DovecotImap dovecot{users()};
+    LoadedBackend backend{"rimap", options_with(options(dovecot.host()), "rimap_keep_ready", "0")};
+    for (int logins = 0; logins < 2; ++logins) {
+        CHECK(backend.backend().is_prepared());
+        CHECK(backend.backend().prepare() == std::chrono::milliseconds::max());
+        CHECK(verdict_of(backend, alice) == Verdict::accepted);
+    }
 }
 
 TEST_CASE("a connection that was ready and is gone is replaced, and nobody is told", "[rimap]")

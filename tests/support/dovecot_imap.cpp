@@ -3,7 +3,7 @@
 
 #include "base/posix_error.hpp"
 #include "base/unique_fd.hpp"
-#include "tests/support/program.hpp"
+#include "tests/support/certificate.hpp"
 
 #include <netinet/in.h>
 #include <poll.h>
@@ -84,16 +84,6 @@ std::string replaced(std::string text, const std::string& what, const std::strin
     for (std::size_t at = 0; (at = text.find(what, at)) != std::string::npos; at += by.size())
         text.replace(at, what.size(), by);
     return text;
-}
-
-void make_certificate(const std::string& certificate, const std::string& key)
-{
-    const ProgramRun run = run_program(
-        "/usr/bin/openssl", {"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
-                             "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=localhost",
-                             "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", certificate});
-    if (run.status != 0)
-        throw std::runtime_error{"openssl: " + run.errors};
 }
 
 bool greets(int port)

@@ -22,9 +22,15 @@ public:
         failures.emplace_back(server, problem);
     }
 
+    void doubt(std::size_t server, std::string_view problem) noexcept override
+    {
+        doubts.emplace_back(server, problem);
+    }
+
     ServerSet to_leave_alone;
     std::chrono::milliseconds time{8'000};
     std::vector<std::pair<std::size_t, std::string>> failures;
+    std::vector<std::pair<std::size_t, std::string>> doubts;
 };
 
 } // namespace postern

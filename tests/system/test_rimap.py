@@ -2,15 +2,20 @@
 """Users whose passwords a remote IMAP server knows: a real Dovecot, behind a network that breaks on order."""
 
 import base64
+import re
 import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from support import control, wire
+from support import control, daemon, differences, wire
+from support.conformance import SERVER_CASES, accounts_of_a_server, complaints, converse, rows_about
 from support.dovecot import Dovecot
 from support.eventually import eventually
-from support.places import SASLAUTHD
+from support.places import POSTERN, SASLAUTHD
+from support.planted import plant
 from support.postfix import RUN_DIRECTORY, Postfix
 from support.proxy import Proxy
 from support.sasldb import ALICE, Account
@@ -55,6 +60,35 @@ def sent_to_a_plain_server(proxy):
 
 
 # beside Debian's saslauthd
+
+
+ROWS = differences.of_section("On the wire, rimap")
+
+
+@pytest.fixture(scope="module")
+def on_dovecot():
+    """Debian's server and ours, by their flags, on one Dovecot."""
+    started = daemon.Daemons()
+    with Dovecot(accounts_of_a_server()) as dovecot:
+        at = ("-O", f"127.0.0.1/{dovecot.port}")
+        yield {flags: tuple(started.start(program(*at, *flags, backend="rimap"))
+                            for program in (daemon.saslauthd, daemon.posternd)) for flags in ((), ("-r",))}
+        started.close()
+
+
+@pytest.mark.parametrize("case", SERVER_CASES, ids=str)
+def test_both_answer_alike_about_users_of_a_server(case, on_dovecot):
+    theirs, ours = (converse(server.socket, case) for server in on_dovecot[case.flags])
+    assert not complaints(case.name, theirs, ours, ROWS)
+
+
+def test_a_row_about_rimap_that_is_not_needed_is_caught(on_dovecot):
+    sent = {case.name: converse(on_dovecot[case.flags][0].socket, case) for case in SERVER_CASES}
+    for row in ROWS:
+        about = [name for name, reply in sent.items() if row in rows_about(name, reply, ROWS)]
+        assert about, f"no case needs {row}"
+        for name in about:
+            assert complaints(name, sent[name], sent[name], ROWS)
 
 
 def test_both_answer_alike(dovecot, start_postern, start_saslauthd):
@@ -240,10 +274,155 @@ failure_delay = 0
     with server.connect(listener="mux") as waiting:
         waiting.send(wire.request(ALICE.user, ALICE.password))
         assert server.ask(ALICE.user, ALICE.password, listener="local").is_accepted
+        assert not waiting.has_something(), "who logs in elsewhere does not wait for the silent server"
         assert waiting.reply().is_unavailable
     proxy.cut()
     proxy.resume()
     eventually(lambda: server.ask(ALICE.user, ALICE.password, listener="mux").is_accepted, "the server is asked again")
+
+
+# one of two servers
+
+
+DURING = 20  # logins while the first server stands still
+NAMED = [Account(name, ALICE.password) for name in
+         ("who-finds-out", "at-last", *(f"{when}-{number}" for when in ("early", "later") for number in range(DURING)))]
+WORKERS = 4
+UP = ["up", "up"]
+
+
+@pytest.fixture(scope="module")
+def two_dovecots():
+    """Each knows who logs in here: a login is told from others by its name."""
+    with Dovecot([ALICE, *NAMED]) as first, Dovecot([ALICE, *NAMED]) as second:
+        yield first, second
+
+
+@pytest.fixture
+def pair(two_dovecots):
+    """The first and the second, each behind a proxy that sees who asks."""
+    with Proxy(two_dovecots[0].port) as first, Proxy(two_dovecots[1].port) as second:
+        yield [(two_dovecots[0], first), (two_dovecots[1], second)]
+        for dovecot in two_dovecots:
+            dovecot.resume()
+
+
+@pytest.fixture
+def start_on_pair(pair, start_postern):
+    """One step may take a second, a login a minute; the client gives up after fifteen seconds."""
+    def start(*flags, workers=WORKERS, **kind):
+        hosts = " ".join(f"localhost/{proxy.port}" for _, proxy in pair)
+        server = start_postern("--rimap-host", hosts, "--rimap-timeout", "1s", "--rimap-connect-timeout", "1s",
+                               "--deadline", "60s", *flags, backend="rimap", workers=workers, **kind)
+        eventually(lambda: are_prepared(server, workers), "each worker has a connection")
+        return server
+    return start
+
+
+def are_prepared(server, count=1):
+    """Its workers have done what they can do ahead of time."""
+    workers = control.backend_status(server.directory, "rimap")["workers"]
+    return [worker["state"] for worker in workers] == ["idle"] * count
+
+
+def servers(server):
+    return control.backend_status(server.directory, "rimap")["servers"]
+
+
+def states(server):
+    return [each["state"] for each in servers(server)]
+
+
+def shown_status(server):
+    """By `postern status`."""
+    return subprocess.run([POSTERN, "status", "-m", server.directory], text=True, check=True,
+                          stdout=subprocess.PIPE).stdout
+
+
+def is_let_in(server, name):
+    return server.ask(name, ALICE.password).is_accepted
+
+
+def log_in_together(server, names, at_a_time=WORKERS):
+    with ThreadPoolExecutor(at_a_time) as pool:
+        return all(pool.map(lambda name: is_let_in(server, name), names))
+
+
+def who_asked(proxy):
+    """The users whose credentials went that way."""
+    tokens = re.findall(rb"AUTHENTICATE PLAIN (\S+)\r\n", sent_to_a_plain_server(proxy))
+    return [base64.b64decode(token).split(b"\0")[1].decode() for token in tokens]
+
+
+def who_waits_for_one_that_stands_still(pair, server):
+    """It accepts connections, and answers never come. Says who was sent there, of many who log in."""
+    (first, on_first), (_, on_second) = pair
+    first.pause()
+    assert is_let_in(server, "who-finds-out")
+    later = [f"later-{number}" for number in range(DURING)]
+    assert log_in_together(server, later)
+    eventually(lambda: states(server)[0] != "up", "its probe has failed as well")
+    assert servers(server)[1]["failures"] == 0
+    assert sorted(who_asked(on_second)) == sorted(["who-finds-out", *later])
+    return who_asked(on_first)
+
+
+def test_nobody_waits_twice_for_a_server_that_stands_still(pair, start_on_pair):
+    (first, on_first), (_, on_second) = pair
+    server = start_on_pair()
+    assert on_first.open_connections == WORKERS and on_second.accepted == 0
+    assert who_waits_for_one_that_stands_still(pair, server) == ["who-finds-out"]
+    assert "localhost/%d: no answer in time" % on_first.port in shown_status(server)
+
+    first.resume()
+    eventually(lambda: states(server) == UP, "the first server is asked again", 60)
+    assert is_let_in(server, "at-last")
+    assert who_asked(on_first)[-1] == "at-last" and "at-last" not in who_asked(on_second)
+
+
+def test_a_build_in_which_each_worker_waits_is_caught(pair, start_on_pair, tmp_path):
+    program = plant(tmp_path, "rimap", "backends/rimap.cpp", "        health_.doubt(server, silence);", "        ;")
+    assert len(who_waits_for_one_that_stands_still(pair, start_on_pair(program=program))) > 1
+
+
+def test_a_server_that_ended_is_left_alone_until_it_is_back(pair, start_on_pair):
+    (first, on_first), (_, on_second) = pair
+    server = start_on_pair()
+    first.stop()
+    names = [f"early-{number}" for number in range(DURING)]
+    assert log_in_together(server, names)
+    assert sorted(who_asked(on_second)) == sorted(names) and who_asked(on_first) == []
+    first.start()
+    eventually(lambda: states(server) == UP, "the first server is asked again", 60)
+    assert is_let_in(server, "at-last")
+    assert who_asked(on_first) == ["at-last"]
+
+
+def test_both_stopped_is_an_outage_and_heals(pair, start_on_pair, syslog):
+    server = start_on_pair()
+    assert is_let_in(server, "early-0")
+    for dovecot, _ in pair:
+        dovecot.pause()
+    for password in (ALICE.password, "looking-glass"):
+        assert server.ask(ALICE.user, password).is_unavailable
+    eventually(lambda: "up" not in states(server), "a probe of the last one has failed as well")
+    syslog.wait_for("auth unavailable: [user=alice]")
+    for dovecot, _ in pair:
+        dovecot.resume()
+    eventually(lambda: is_let_in(server, "at-last"), "they are asked again", 60)
+    assert server.ask(ALICE.user, "looking-glass").is_refused
+
+
+def test_the_guesses_of_a_stranger_end_nobodys_logins(start_postern):
+    """Where a refusal waits for longer than a step may take, the servers are not down."""
+    slow = "auth_failure_delay = 1 hours"
+    with Dovecot([ALICE], slow) as first, Dovecot([ALICE], slow) as second:
+        server = start_postern("--rimap-host", f"localhost/{first.port},localhost/{second.port}", "--rimap-timeout",
+                               "1s", "--deadline", "60s", backend="rimap", workers=WORKERS)
+        for _ in range(3):
+            assert server.ask(ALICE.user, "looking-glass").is_unavailable
+            assert server.ask(ALICE.user, ALICE.password).is_accepted
+        eventually(lambda: states(server) == UP, "both have passed their probes")
 
 
 # starts and outages
@@ -251,8 +430,7 @@ failure_delay = 0
 
 def is_prepared(server):
     """Its one worker has done what it can do ahead of time."""
-    workers = control.backend_status(server.directory, "rimap")["workers"]
-    return [worker["state"] for worker in workers] == ["idle"]
+    return are_prepared(server)
 
 
 def test_a_start_without_the_server_heals_by_itself(start_rimap, start_saslauthd):
@@ -284,8 +462,54 @@ def test_a_connection_waits_for_the_next_login(proxy, start_rimap):
     for logins in range(3):
         eventually(lambda: is_prepared(server), "a connection waits")
         assert proxy.accepted == logins + 1
-        assert proxy.connections[-1].to_server == b"" and GREETING_END in proxy.connections[-1].to_client
+        assert is_new(proxy.connections[-1])
         assert server.ask(ALICE.user, ALICE.password).is_accepted
+
+
+def is_new(connection):
+    """The server has greeted there, and was told nothing."""
+    return connection.to_server == b"" and GREETING_END in connection.to_client
+
+
+def test_a_waiting_connection_is_renewed_before_its_server_ends_it(proxy, start_rimap):
+    server = start_rimap(proxy.port, "--rimap-renew", "300ms")
+    eventually(lambda: proxy.accepted >= 4, "nobody logs in, and three have been renewed")
+    assert [lines_of(connection) for connection in list(proxy.connections)[:3]] == [[b"LOGOUT"]] * 3
+    eventually(lambda: proxy.open_connections == 1, "one waits at a time")
+    assert server.ask(ALICE.user, ALICE.password).is_accepted
+    used = [number for number, connection in enumerate(proxy.connections) if b"AUTHENTICATE" in connection.to_server]
+    assert len(used) == 1 and used[0] >= 3
+    assert all(lines_of(connection) == [b"LOGOUT"] for connection in list(proxy.connections)[:used[0]])
+
+
+def test_a_server_that_ends_waiting_connections_is_not_missed(proxy, start_rimap):
+    """It allows less time than it takes until they are renewed. Nobody waits, and the server is not down."""
+    server = start_rimap(proxy.port, "--rimap-renew", "1m")
+    for _ in range(3):
+        eventually(lambda: is_prepared(server) and is_new(proxy.connections[-1]), "a connection waits")
+        proxy.cut()
+        assert server.ask(ALICE.user, ALICE.password).is_accepted
+    assert [each["failures"] for each in servers(server)] == [0]
+
+
+def is_still(proxy, seconds):
+    """No connection is open, and none has come for so long."""
+    accepted, end = proxy.accepted, time.monotonic() + seconds
+    while time.monotonic() < end:
+        if proxy.open_connections or proxy.accepted != accepted:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def test_nothing_is_renewed_for_users_who_are_gone(proxy, start_rimap):
+    server = start_rimap(proxy.port, "--rimap-renew", "300ms", "--rimap-keep-ready", "2s")
+    eventually(lambda: proxy.accepted >= 2, "it is renewed at first")
+    eventually(lambda: is_still(proxy, 1.5), "no connection is kept any more", 60)
+    assert is_prepared(server)
+    before = proxy.accepted
+    assert server.ask(ALICE.user, ALICE.password).is_accepted
+    eventually(lambda: proxy.accepted >= before + 3, "after a login they are kept ready and renewed again")
 
 
 def test_a_waiting_connection_that_was_cut_is_replaced(proxy, start_rimap):

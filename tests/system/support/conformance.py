@@ -38,6 +38,11 @@ def write_accounts(database):
     return database.add_key(JOINED)
 
 
+def accounts_of_a_server():
+    """Those that the cases about a server elsewhere speak of."""
+    return [ALICE, BOB, JOINED, *LONG.values(), *ODD]
+
+
 TODAY = int(time.time()) // 86400
 DATES = {  # of shadow entries, for accounts of these names
     "old": f"{TODAY - 6}:0:5:7::", "aging": f"{TODAY - 5}:0:99:7::", "changed-in-1970": "0:0:5:7::",
@@ -262,6 +267,10 @@ CASES = [case for group in (_verdicts, _joined, _splits, _more_behind, _fifth_fi
 # What is the protocol's own business, splits and early ends, is the same whoever is asked.
 HOST_CASES = [case for group in (_verdicts, _joined, _fifth_field, _limits, _nuls, _empties, _odd_bytes, _host_accounts,
                                  _pam_services) for case in group()]
+
+# A server elsewhere has accounts of its own.
+SERVER_CASES = [case for group in (_verdicts, _joined, _fifth_field, _limits, _nuls, _empties, _odd_bytes)
+                for case in group()]
 
 
 # ---- the comparison

@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 from support.eventually import eventually
+from support.processes import all_processes
 
 CONFIGURATION = """
 protocols = imap
@@ -97,10 +98,24 @@ class Dovecot:
         """And all connections with it."""
         if self.process is None:
             return
+        self.resume()
         self.process.terminate()
         self.process.wait(30)
         eventually(self._is_group_gone, "Dovecot's processes end")
         self.process = None
+
+    def pause(self):
+        """The kernel still accepts connections for it; answers never come."""
+        os.killpg(self.process.pid, signal.SIGSTOP)
+        eventually(lambda: {process.state for process in self._processes()} == {"T"}, "Dovecot stands still")
+        return self
+
+    def resume(self):
+        os.killpg(self.process.pid, signal.SIGCONT)
+
+    def _processes(self):
+        return [process for process in all_processes() if _group_or_none(process) == self.process.pid
+                and process.is_alive]
 
     @property
     def log(self):
@@ -130,3 +145,10 @@ class Dovecot:
             return True
         except ChildProcessError:
             return False
+
+
+def _group_or_none(process):
+    try:
+        return process.group
+    except OSError:
+        return None

@@ -2,6 +2,7 @@
 """The saslauthd protocol from a client's side, as raw bytes: what is sent, in which pieces, and what came back."""
 
 import fcntl
+import select
 import socket
 import struct
 import termios
@@ -108,6 +109,10 @@ class Connection:
             if not piece:
                 return Reply(raw, "eof")
             raw += piece
+
+    def has_something(self):
+        """Whether the server has said something, or ended the connection, by now."""
+        return bool(select.select([self.socket], [], [], 0)[0])
 
     def _unread(self):
         """How many bytes wait in the server's end (a UNIX socket counts them at the sender: SIOCOUTQ)."""
