@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+/// What challenges of SCRAM look like: those of verifiers that we make, of passwords that are stored as they
+/// are, and of users who do not exist. One that looked different would tell something about its account.
+namespace postern {
+
+inline constexpr std::size_t scram_salt_bytes = 16;
+
+/// Rounds of PBKDF2. RFC 7677 asks for 4096 at least and reckons 15 000 for a tenth of a second on machines
+/// of its day; OWASP's 600 000 would cost each PLAIN login 0.2 s of a processor, and clients of Cyrus SASL
+/// refuse more than 65 536. 15 000 are 5 ms.
+inline constexpr std::uint32_t scram_iterations = 15'000;
+
+/// The most that a verifier of others may ask for, about 0.3 s.
+inline constexpr std::uint32_t scram_iterations_max = 1'000'000;
+
+} // namespace postern
