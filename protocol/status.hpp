@@ -20,7 +20,8 @@ struct WorkerStatus {
 
 struct ServerStatus {
     std::string name;
-    std::string state;           ///< up, down, or probing: it is down, and being asked whether it still is
+    /// up, in doubt (about to be asked whether it is up), down, or probing (being asked whether it still is)
+    std::string state;
     std::uint64_t failures = 0;  ///< since the front began to count
     std::string problem;         ///< the last one; empty: there was none
     std::int64_t down_since = 0; ///< in seconds since 1970; 0: it is up

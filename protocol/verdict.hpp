@@ -51,12 +51,18 @@ private:
 inline constexpr std::array all_verdicts{Verdict::accepted, Verdict::rejected, Verdict::unknown_user,
                                          Verdict::barred, Verdict::unavailable};
 
-/// A verdict and what goes with it, of which nothing reaches a client.
+/// The longest Decision::reply.
+inline constexpr std::size_t decision_reply_bytes_max = 512;
+
+/// A verdict and what goes with it, of which nothing but `reply` reaches a client.
 struct Decision {
     Verdict verdict = Verdict::unavailable;
     std::string reason;                        ///< for the log
     bool password_was_right = false;           ///< barred, and no guess: the password belongs to the user
     std::chrono::milliseconds failure_delay{}; ///< the source asks that refusals wait this long
+    /// Of an accepted Asked::challenge or Asked::proof alone, and meant for the client: what the backend has
+    /// to say in the exchange.
+    std::string reply{};
 };
 
 } // namespace postern

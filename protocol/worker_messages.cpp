@@ -51,6 +51,7 @@ struct MessageWriter {
         writer.u8(answer.decision.password_was_right ? 1 : 0);
         writer.u32(std::min(clamped_milliseconds(answer.decision.failure_delay), failure_delay_max));
         writer.counted_string(std::string_view{answer.decision.reason}.substr(0, text_bytes_max));
+        writer.counted_string(std::string_view{answer.decision.reply}.substr(0, decision_reply_bytes_max));
         writer.u8(answer.must_prepare ? 1 : 0);
     }
 
@@ -70,6 +71,7 @@ struct MessageWriter {
     {
         writer.u8(static_cast<std::uint8_t>(Type::server_failed)).u8(failed.server);
         writer.counted_string(std::string_view{failed.problem}.substr(0, text_bytes_max));
+        writer.u8(failed.is_certain ? 1 : 0);
     }
 };
 
@@ -96,12 +98,15 @@ std::optional<WorkerMessage> parse_answer(ByteReader& reader)
     const auto password_was_right = parse_boolean(reader);
     const auto failure_delay = reader.u32();
     const auto reason = reader.counted_string();
+    const auto reply = reader.counted_string();
     const auto must_prepare = parse_boolean(reader);
-    if (!id || !verdict || !password_was_right || !failure_delay || !reason || !must_prepare ||
-        *failure_delay > failure_delay_max)
+    if (!id || !verdict || !password_was_right || !failure_delay || !reason || !reply || !must_prepare ||
+        *failure_delay > failure_delay_max || reply->size() > decision_reply_bytes_max)
         return std::nullopt;
     const std::chrono::milliseconds delay{*failure_delay};
-    return Answer{*id, {*verdict, std::string{*reason}, *password_was_right, delay}, *must_prepare};
+    return Answer{*id,
+                  {*verdict, std::string{*reason}, *password_was_right, delay, std::string{*reply}},
+                  *must_prepare};
 }
 
 std::optional<WorkerMessage> parse_hand_back(ByteReader& reader)
@@ -146,9 +151,10 @@ std::optional<WorkerMessage> parse_server_failed(ByteReader& reader)
 {
     const auto server = reader.u8();
     const auto problem = reader.counted_string();
-    if (!server || *server >= servers_possible || !problem)
+    const auto is_certain = parse_boolean(reader);
+    if (!server || *server >= servers_possible || !problem || !is_certain)
         return std::nullopt;
-    return ServerFailed{*server, std::string{*problem}};
+    return ServerFailed{*server, std::string{*problem}, *is_certain};
 }
 
 ByteWriter begin_task(std::span<char> memory, Type type, const Probe& terms)
@@ -185,20 +191,39 @@ std::optional<WorkerTask> parse_prepare(ByteReader& reader)
     return Prepare{std::chrono::milliseconds{*time_left}, *servers_left_alone};
 }
 
+/// Nothing for a number that is none: a front would never ask so.
+std::optional<Asked> parse_asked(ByteReader& reader) noexcept
+{
+    const auto number = reader.u8();
+    switch (static_cast<Asked>(number.value_or(0))) {
+    case Asked::password:
+    case Asked::challenge:
+    case Asked::proof: return static_cast<Asked>(*number);
+    }
+    return std::nullopt;
+}
+
 std::optional<WorkerTask> parse_question(ByteReader& reader, SecretArena& arena)
 {
     const auto terms = parse_terms(reader);
+    const auto asked = parse_asked(reader);
+    const auto is_secured = parse_boolean(reader);
     const auto user = reader.counted_string();
     const auto password = reader.counted_string();
     const auto service = reader.counted_string();
     const auto realm = reader.counted_string();
     const auto client_address = reader.counted_string();
-    if (!terms || !user || !password || !service || !realm || !client_address || !reader.at_end() ||
+    const auto server_address = reader.counted_string();
+    const auto mechanism = reader.counted_string();
+    const auto transcript = reader.counted_string();
+    if (!terms || !asked || !is_secured || !user || !password || !service || !realm || !client_address ||
+        !server_address || !mechanism || !transcript || !reader.at_end() ||
         password->size() > arena.slot_bytes())
         return std::nullopt;
     return Question{terms->id, terms->time_left, terms->servers_left_alone,
                     Request{std::string{*user}, Secret{arena, *password}, std::string{*service},
-                            std::string{*realm}, std::string{*client_address}}};
+                            std::string{*realm}, std::string{*client_address}, std::string{*server_address},
+                            std::string{*mechanism}, *is_secured, *asked, std::string{*transcript}}};
 }
 
 } // namespace
@@ -207,10 +232,11 @@ std::string_view write_question(std::span<char> memory, std::uint64_t id, std::c
                                 std::uint32_t servers_left_alone, const Request& request)
 {
     ByteWriter writer = begin_task(memory, Type::question, {id, time_left, servers_left_alone});
+    writer.u8(static_cast<std::uint8_t>(request.asked)).u8(request.is_secured ? 1 : 0);
     writer.counted_string(request.user).counted_string(request.password.view());
-    writer.counted_string(request.service)
-        .counted_string(request.realm)
-        .counted_string(request.client_address);
+    writer.counted_string(request.service).counted_string(request.realm);
+    writer.counted_string(request.client_address).counted_string(request.server_address);
+    writer.counted_string(request.mechanism).counted_string(request.transcript);
     return writer.written();
 }
 

@@ -6,6 +6,7 @@
 #include "protocol/request.hpp"
 #include "protocol/verdict.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <optional>
@@ -20,11 +21,12 @@
 /// layout). Both sides parse as if the other were hostile: a worker runs foreign libraries.
 namespace postern {
 
-/// The most bytes of any message on this channel, for fields of `field_bytes_max`. A question has five
-/// fields, and a user that -r has made of two; a worker's texts are cut.
+/// The most bytes of any message on this channel, for fields of `field_bytes_max`. A question has seven
+/// fields, a user that -r has made of two, and a transcript; a worker's texts are cut.
+/// Realms and addresses may be longer than short fields are.
 [[nodiscard]] constexpr std::size_t worker_message_bytes_max(std::size_t field_bytes_max) noexcept
 {
-    return 64 + 6 * (2 + field_bytes_max) + 1024;
+    return 64 + 8 * (2 + std::max<std::size_t>(field_bytes_max, 256)) + 2 + transcript_bytes_max;
 }
 
 /// front → worker: a request. `id` comes back with the answer.
@@ -64,7 +66,8 @@ using WorkerTask = std::variant<Question, Probe, Prepare>;
 /// std::bad_alloc when none is free.
 [[nodiscard]] std::optional<WorkerTask> parse_worker_task(std::string_view bytes, SecretArena& arena);
 
-/// worker → front: loaded, or prepared, and waiting for its next task.
+/// worker → front: loaded, or prepared, and waiting for its next task; or, between two tasks, once: it would
+/// prepare again, if it may.
 struct WorkerReady {
     bool reads_any_file = false; ///< it kept CAP_DAC_READ_SEARCH, since its account could not open its files
     bool must_prepare = false;   ///< not yet: it waits to be told Prepare, and says this again then
@@ -81,6 +84,7 @@ struct Answer {
 struct ServerFailed {
     std::uint8_t server = 0; ///< its place among the servers of the backend
     std::string problem;     ///< for the log and the status
+    bool is_certain = true;  ///< or it may be well, and this was because of who asked
 };
 
 /// worker → front: it is out of date, and ends; somebody else must be asked.

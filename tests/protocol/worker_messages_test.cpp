@@ -25,7 +25,10 @@ struct Desk {
 
     Request request(std::string user, std::string_view password)
     {
-        return {std::move(user), Secret{arena, password}, "imap", "example.org", "192.0.2.7;4711"};
+        return {std::move(user),  Secret{arena, password},
+                "imap",           "example.org",
+                "192.0.2.7;4711", "192.0.2.1",
+                "PLAIN",          true};
     }
 
     std::string question(const Request& request)
@@ -59,7 +62,10 @@ struct Desk {
 bool are_equal(const Request& one, const Request& other)
 {
     return one.user == other.user && one.password.equals(other.password) && one.service == other.service &&
-           one.realm == other.realm && one.client_address == other.client_address;
+           one.realm == other.realm && one.client_address == other.client_address &&
+           one.server_address == other.server_address && one.mechanism == other.mechanism &&
+           one.is_secured == other.is_secured && one.asked == other.asked &&
+           one.transcript == other.transcript;
 }
 
 /// Every message that differs from `wire` in one byte.
@@ -96,8 +102,10 @@ std::vector<std::string> every_worker_message(Desk& desk)
         desk.message(WorkerReady{false, true}),
         desk.message(Answer{7, {Verdict::accepted, ""}, true}),
         desk.message(ServerFailed{31, "connection refused"}),
+        desk.message(ServerFailed{0, "no answer in time", false}),
         desk.message(Answer{7, {Verdict::rejected, "wrong password"}}),
         desk.message(Answer{7, {Verdict::barred, "expired", true, 2s}}),
+        desk.message(Answer{7, {Verdict::accepted, "", false, 0s, "s=QSXCR+Q6sek8bf92,i=4096"}}),
         desk.message(HandBack{7}),
         desk.message(WorkerLogLine{LogLevel::warning, "no such file"}),
         desk.message(WorkerLogLine{LogLevel::notice, "authentication failure", LogOrigin::foreign_to_auth})};
@@ -114,6 +122,19 @@ TEST_CASE("a question arrives as it was asked", "[worker_messages]")
     CHECK(question->id == 7);
     CHECK(question->time_left == 1500ms);
     CHECK(question->servers_left_alone == 0b101);
+    CHECK(are_equal(question->request, request));
+}
+
+TEST_CASE("a question arrives as what it asks for: a challenge, or what a proof is worth",
+          "[worker_messages]")
+{
+    Desk desk;
+    Request request = desk.request("alice", "v0X8v3Bz2T0CJGbJQyF0X+HI4Ts=");
+    request.asked = GENERATE(Asked::password, Asked::challenge, Asked::proof);
+    request.mechanism = "SCRAM-SHA-1";
+    request.transcript = "n=alice,r=fyko,r=fyko3rfc,s=QSXCR+Q6sek8bf92,i=4096,c=biws,r=fyko3rfc";
+    const auto question = desk.read_question(desk.question(request));
+    REQUIRE(question);
     CHECK(are_equal(question->request, request));
 }
 
@@ -193,9 +214,16 @@ TEST_CASE("the longest question fits what is said to be the most, and no message
 {
     Desk desk;
     const std::string longest(slot_bytes, 'x');
-    const Request request{longest, Secret{desk.arena, longest}, longest, longest, longest};
+    const std::string joined = longest + '@' + longest; // as -r does it
+    const std::string transcript(transcript_bytes_max, 'x');
+    const Request request{joined,       Secret{desk.arena, longest},
+                          longest,      longest,
+                          longest,      longest,
+                          longest,      true,
+                          Asked::proof, transcript};
     const std::string wire = desk.question(request);
     CHECK(desk.read_question(wire));
+    CHECK(wire.size() <= worker_message_bytes_max(slot_bytes));
 
     std::string exact(wire.size(), '\0');
     CHECK(write_question(exact, 7, 1500ms, 0b101, request) == wire);
@@ -254,6 +282,10 @@ TEST_CASE("a worker says which server failed, and why", "[worker_messages]")
     REQUIRE(message);
     CHECK(std::get<ServerFailed>(*message).server == 31);
     CHECK(std::get<ServerFailed>(*message).problem == "a\nb]");
+    CHECK(std::get<ServerFailed>(*message).is_certain);
+    const auto doubt = parse_worker_message(desk.message(ServerFailed{0, "", false}));
+    REQUIRE(doubt);
+    CHECK_FALSE(std::get<ServerFailed>(*doubt).is_certain);
 }
 
 TEST_CASE("a server that no set can name is none that failed", "[worker_messages]")
@@ -279,13 +311,16 @@ TEST_CASE("an answer arrives as it was given", "[worker_messages]")
     const auto verdict = GENERATE(Verdict::accepted, Verdict::rejected, Verdict::unknown_user,
                                   Verdict::barred, Verdict::unavailable);
     const auto reason = GENERATE(""s, "wrong password"s, "a\0b\n\xff"s, std::string(1024, 'x'));
+    const auto reply = GENERATE(""s, "s=QSXCR+Q6sek8bf92,i=4096"s, std::string(512, 'x'));
     Desk desk;
-    const auto message = parse_worker_message(desk.message(Answer{UINT64_MAX, {verdict, reason}}));
+    const auto message =
+        parse_worker_message(desk.message(Answer{UINT64_MAX, {verdict, reason, false, 0ms, reply}}));
     REQUIRE(message);
     const auto& answer = std::get<Answer>(*message);
     CHECK(answer.id == UINT64_MAX);
     CHECK(answer.decision.verdict == verdict);
     CHECK(answer.decision.reason == reason);
+    CHECK(answer.decision.reply == reply);
     CHECK_FALSE(answer.decision.password_was_right);
     CHECK(answer.decision.failure_delay == 0ms);
 }
@@ -323,6 +358,18 @@ TEST_CASE("an answer that asks for a longer delay than any worker may is none", 
     REQUIRE(parse_worker_message(bytes));
     constexpr std::size_t last_of_delay = 1 + 8 + 1 + 1 + 3;
     ++bytes.at(last_of_delay);
+    CHECK_FALSE(parse_worker_message(bytes));
+}
+
+TEST_CASE("an answer with a longer reply than a client may be given is none", "[worker_messages]")
+{
+    Desk desk;
+    const std::string longest(512, 'x');
+    std::string bytes{desk.message(Answer{7, {Verdict::accepted, "", false, 0ms, longest}})};
+    REQUIRE(parse_worker_message(bytes));
+    constexpr std::size_t last_of_length = 1 + 8 + 1 + 1 + 4 + 2 + 1;
+    ++bytes.at(last_of_length);
+    bytes += '\0';
     CHECK_FALSE(parse_worker_message(bytes));
 }
 
@@ -388,7 +435,7 @@ TEST_CASE("what is neither yes nor no is no worker's message", "[worker_messages
         {WorkerReady{}, 1},
         {WorkerReady{}, 2},
         {Answer{7, {Verdict::barred, ""}}, 10}, // behind a type, an id and a verdict
-        {Answer{7, {Verdict::barred, ""}}, 17}, // the last byte
+        {Answer{7, {Verdict::barred, ""}}, 19}, // the last byte
     }));
     Desk desk;
     std::string wire = desk.message(message);
