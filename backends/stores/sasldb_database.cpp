@@ -9,11 +9,12 @@
 // likes to print pages, passwords included; nobody listens.
 #include "backends/stores/sasldb_database.hpp"
 
-#include "base/posix_error.hpp"
+#include "backends/stores/lmdb_pages.hpp"
+#include "base/host_name.hpp"
 
 #include <db.h>
 #include <fcntl.h>
-#include <limits.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -23,9 +24,7 @@ namespace postern {
 
 std::string sasldb_default_realm()
 {
-    std::array<char, HOST_NAME_MAX + 1> name{};
-    check(::gethostname(name.data(), name.size()), "gethostname");
-    return name.data();
+    return host_name();
 }
 
 namespace sasldb {
@@ -49,6 +48,13 @@ bool has_hash_magic(int fd)
     const std::array big{start[12], start[13], start[14], start[15]};
     constexpr std::array<unsigned char, 4> magic{0x00, 0x06, 0x15, 0x61};
     return little == magic || big == magic;
+}
+
+bool has_lmdb_magic(int fd)
+{
+    std::array<char, lmdb_head_bytes> head{};
+    return ::pread(fd, head.data(), head.size(), 0) == static_cast<ssize_t>(head.size()) &&
+           is_lmdb_head({head.data(), head.size()});
 }
 
 } // namespace
@@ -104,7 +110,13 @@ UniqueFd open_readable(const std::string& path)
     return UniqueFd{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)};
 }
 
-FileStamp examine(const std::string& path, int fd)
+void remove_access_list(const std::string& path, int fd)
+{
+    if (::fremovexattr(fd, access_list_attribute) != 0 && errno != ENODATA && errno != ENOTSUP)
+        fail_errno(path, "the access list of its directory's files cannot be taken off");
+}
+
+Examined examine(const std::string& path, int fd)
 {
     struct stat status {};
 
@@ -114,9 +126,11 @@ FileStamp examine(const std::string& path, int fd)
         fail(path, "is not a regular file");
     if (status.st_size == 0)
         fail(path, "is empty");
-    if (!has_hash_magic(fd))
-        fail(path, "is not a Berkeley DB hash file");
-    return make_stamp(status);
+    if (has_hash_magic(fd))
+        return {make_stamp(status), SasldbFormat::berkeley};
+    if (has_lmdb_magic(fd))
+        return {make_stamp(status), SasldbFormat::lmdb};
+    fail(path, "is neither a Berkeley DB hash file nor an LMDB file");
 }
 
 int verify(const std::string& path, off_t size)

@@ -6,6 +6,7 @@
 
 #include <sys/stat.h>
 
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -18,12 +19,18 @@
 struct __db;     // DB in <db.h>
 struct __db_dbt; // DBT
 
-/// The password database of Cyrus SASL as Debian has it: /etc/sasldb2, a Berkeley DB hash file.
+/// The password database of Cyrus SASL: /etc/sasldb2, a Berkeley DB hash file as Debian has it, or an LMDB
+/// file (lmdb_snapshot.hpp) as newer builds make it.
 ///
 /// One entry is a user, a realm and a property. The property userPassword holds the password as it is;
-/// posternArgon2id, a property of our own, holds its hash instead, and nothing of Cyrus SASL takes that for a
-/// password. Where a user has both, userPassword counts: saslpasswd2 knows of no other, so it is the newer
-/// one. Other properties are somebody else's: never read here, never lost.
+/// authPassword, which the plug-in scram of Cyrus SASL reads and may write, a SCRAM verifier
+/// (scram_verifier.hpp), one and no more; posternArgon2id, a property of our own, an Argon2id hash, and
+/// nothing of Cyrus SASL takes that for a password. Where a user has several, the first of these counts: the
+/// plug-in does not look at authPassword beside userPassword, and Postern, which alone writes the last,
+/// removes the others, so that they are newer. That holds for an authPassword too in which there is nothing
+/// that we know, and for a userPassword of no bytes, which is nobody's password. Passwords that libsasl2 of
+/// old kept for single mechanisms (cmusaslsecret…) are not read here, but go with the others, as saslpasswd2
+/// has it. Other properties are somebody else's: never read here, never lost.
 namespace postern {
 
 /// The longest password that Cyrus SASL reads back.
@@ -50,7 +57,18 @@ namespace sasldb {
 [[nodiscard]] std::string database_problem(int error);
 
 inline constexpr std::string_view password_property = "userPassword";
+inline constexpr std::string_view scram_property = "authPassword";
 inline constexpr std::string_view argon2id_property = "posternArgon2id";
+
+/// All in which libsasl2 or Postern may find a password of a user.
+inline constexpr std::array password_properties{
+    password_property,
+    scram_property,
+    argon2id_property,
+    std::string_view{"cmusaslsecretCRAM-MD5"},
+    std::string_view{"cmusaslsecretDIGEST-MD5"},
+    std::string_view{"cmusaslsecretPLAIN"},
+};
 
 /// The name of an entry in the file.
 [[nodiscard]] std::string entry_key(std::string_view user, std::string_view realm, std::string_view property);
@@ -73,8 +91,23 @@ struct FileStamp {
 
 /// Not open, with errno, when it cannot be.
 [[nodiscard]] UniqueFd open_readable(const std::string& path);
-/// Refuses what cannot be a database, before libdb sees it.
-[[nodiscard]] FileStamp examine(const std::string& path, int fd);
+
+/// Where an access list lives.
+inline constexpr const char* access_list_attribute = "system.posix_acl_access";
+
+/// Of a new file, whose directory may have given it one (acl(5), default): as long as there is one, the
+/// group's bits of the mode say what everybody in it may do.
+void remove_access_list(const std::string& path, int fd);
+
+enum class SasldbFormat : std::uint8_t { berkeley, lmdb };
+
+struct Examined {
+    FileStamp stamp;
+    SasldbFormat format = SasldbFormat::berkeley;
+};
+
+/// Refuses what cannot be a database, before any library sees it.
+[[nodiscard]] Examined examine(const std::string& path, int fd);
 /// Whether libdb will find its way through the file: 0, or its error.
 [[nodiscard]] int verify(const std::string& path, off_t size);
 

@@ -8,6 +8,7 @@
 // made again.
 #include "backends/stores/sasldb_reader.hpp"
 
+#include "backends/stores/lmdb_snapshot.hpp"
 #include "backends/stores/sasldb_database.hpp"
 
 #include <db.h>
@@ -39,7 +40,8 @@ bool is_plain(const std::optional<SasldbCredential>& credential)
 struct SasldbReader::OpenFile {
     FileStamp stamp;
     bool is_racy = true; ///< it may have changed since without looking different
-    Database database;
+    Database database;   ///< one of these
+    std::unique_ptr<LmdbSnapshot> snapshot;
 };
 
 SasldbReader::SasldbReader(std::string path, WallClock wall_clock)
@@ -82,7 +84,14 @@ int SasldbReader::reopen()
     const UniqueFd fd = open_readable(path_);
     if (!fd.is_open())
         fail_errno(path_, "cannot be opened");
-    const FileStamp stamp = examine(path_, fd.get());
+    const auto [stamp, format] = examine(path_, fd.get());
+    const bool is_racy = now - stamp.changed < settled_after;
+    if (format == SasldbFormat::lmdb) {
+        ++times_opened_;
+        auto snapshot = std::make_unique<LmdbSnapshot>(path_, fd.get());
+        file_ = std::make_unique<OpenFile>(OpenFile{stamp, is_racy, nullptr, std::move(snapshot)});
+        return 0;
+    }
     if (!before || before->stamp != stamp)
         if (const int error = verify(path_, stamp.size); error != 0)
             return error;
@@ -90,8 +99,7 @@ int SasldbReader::reopen()
     ++times_opened_;
     if (const int error = open_database(*database, path_, DB_RDONLY); error != 0)
         return error;
-    file_ =
-        std::make_unique<OpenFile>(OpenFile{stamp, now - stamp.changed < settled_after, std::move(database)});
+    file_ = std::make_unique<OpenFile>(OpenFile{stamp, is_racy, std::move(database), nullptr});
     return 0;
 }
 
@@ -99,9 +107,12 @@ SasldbReader::LookUp SasldbReader::look_up(std::string_view user, std::string_vi
                                            SecretArena& secrets)
 {
     using Form = SasldbCredential::Form;
-    LookUp plain = read_entry(entry_key(user, realm, password_property), Form::plain, secrets);
-    if (plain.error != DB_NOTFOUND)
-        return plain;
+    for (const auto& [property, form] :
+         {std::pair{password_property, Form::plain}, std::pair{scram_property, Form::scram}}) {
+        LookUp found = read_entry(entry_key(user, realm, property), form, secrets);
+        if (found.error != DB_NOTFOUND)
+            return found;
+    }
     return read_entry(entry_key(user, realm, argon2id_property), Form::argon2id, secrets);
 }
 
@@ -109,17 +120,25 @@ SasldbReader::LookUp SasldbReader::read_entry(std::string_view key, SasldbCreden
                                               SecretArena& secrets)
 {
     Secret bytes{secrets, {}};
-    DBT name = input(key);
-    DBT value = output(bytes, sasldb_password_bytes_max);
-    DB& database = *file_->database;
-    const int error = database.get(&database, nullptr, &name, &value, 0);
-    if (error == 0) {
-        bytes.resize(value.size);
+    const int error = get(key, bytes);
+    if (error == 0)
         return {0, SasldbCredential{form, std::move(bytes)}};
-    }
     if (error != DB_NOTFOUND)
         file_.reset();
     return {error, std::nullopt};
+}
+
+int SasldbReader::get(std::string_view key, Secret& value)
+{
+    if (file_->snapshot)
+        return file_->snapshot->get(key, value, sasldb_password_bytes_max) ? 0 : DB_NOTFOUND;
+    DBT name = input(key);
+    DBT content = output(value, sasldb_password_bytes_max);
+    DB& database = *file_->database;
+    const int error = database.get(&database, nullptr, &name, &content, 0);
+    if (error == 0)
+        value.resize(content.size);
+    return error;
 }
 
 } // namespace postern

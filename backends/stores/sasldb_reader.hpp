@@ -14,9 +14,9 @@
 
 namespace postern {
 
-/// What a database has of a user: the password, or its hash.
+/// What a database has of a user: the password, its SCRAM verifier or its hash.
 struct SasldbCredential {
-    enum class Form : std::uint8_t { plain, argon2id };
+    enum class Form : std::uint8_t { plain, scram, argon2id };
 
     Form form = Form::plain;
     Secret bytes;
@@ -26,7 +26,8 @@ struct SasldbCredential {
 ///
 /// Keeps the file open from one look-up to the next and still sees every change at once: the file is
 /// examined (stat) before each. It takes no lock, since the tools of Cyrus SASL take none either, and keeps
-/// no password itself; libdb keeps the pages it has read until the file is closed.
+/// no password itself; libdb keeps the pages it has read until the file is closed. Of an LMDB file it keeps a
+/// copy in memory, in place of taking part in liblmdb's locking.
 class SasldbReader {
 public:
     using WallClock = std::function<std::chrono::system_clock::time_point()>;
@@ -56,6 +57,7 @@ private:
     [[nodiscard]] int reopen();
     [[nodiscard]] LookUp look_up(std::string_view user, std::string_view realm, SecretArena& secrets);
     [[nodiscard]] LookUp read_entry(std::string_view key, SasldbCredential::Form form, SecretArena& secrets);
+    [[nodiscard]] int get(std::string_view key, Secret& value);
 
     std::string path_;
     WallClock wall_clock_;

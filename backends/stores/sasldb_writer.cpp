@@ -2,11 +2,13 @@
 //
 // A new file is made beside the old one, filled, checked, synced and renamed over it. The lock is on the
 // database file itself, because that needs no second file; whoever gets it checks that the path still leads
-// to the file that was locked.
+// to the file that was locked. An LMDB file has transactions and is changed in place by one.
 #include "backends/stores/sasldb_writer.hpp"
 
+#include "backends/stores/lmdb_snapshot.hpp"
 #include "backends/stores/password_hash.hpp"
 #include "backends/stores/sasldb_database.hpp"
+#include "backends/stores/scram_verifier.hpp"
 #include "base/unique_fd.hpp"
 
 #include <db.h>
@@ -21,6 +23,8 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
@@ -47,21 +51,28 @@ using Cursor = std::unique_ptr<DBC, CloseCursor>;
 /// One entry, or none, in the place of all that hold a password of that user.
 struct Replacement {
     Replacement(std::string_view user, std::string_view realm)
-        : password_key{entry_key(user, realm, password_property)}
-        , argon2id_key{entry_key(user, realm, argon2id_property)}
     {
+        for (std::size_t i = 0; i < keys.size(); ++i)
+            keys.at(i) = entry_key(user, realm, password_properties.at(i));
+    }
+
+    Replacement(std::string_view user, std::string_view realm, std::string_view property,
+                std::string_view value)
+        : Replacement{user, realm}
+    {
+        new_key = entry_key(user, realm, property);
+        new_value = value;
     }
 
     [[nodiscard]] bool replaces(std::string_view key) const
     {
-        return key == password_key || key == argon2id_key;
+        return std::ranges::find(keys, key) != keys.end();
     }
 
     [[nodiscard]] bool is_removal() const { return new_key.empty(); }
 
-    std::string password_key;
-    std::string argon2id_key;
-    std::string new_key{}; ///< empty: no entry
+    std::array<std::string, password_properties.size()> keys; ///< of all that are replaced
+    std::string new_key{};                                    ///< empty: no entry
     std::string_view new_value{};
 };
 
@@ -95,7 +106,11 @@ private:
 /// again unless it takes its place.
 class Draft {
 public:
-    explicit Draft(const std::string& target);
+    /// Whoever has the lock uses one name, and clears away what a killed one has left there. Who makes the
+    /// first database has no lock, and others may be at it too.
+    enum class Name : std::uint8_t { of_lock_holder, random };
+
+    Draft(const std::string& target, Name name);
     Draft(Draft&&) = delete;
     ~Draft();
 
@@ -109,6 +124,8 @@ public:
     [[nodiscard]] bool become_target();
 
 private:
+    [[nodiscard]] UniqueFd make_file(Name name);
+    void refuse_another_file() const;
     void published() noexcept;
 
     SignalsHeldBack signals_held_back_;
@@ -125,22 +142,45 @@ std::string directory_of(const std::string& path)
     return directory.empty() ? "." : directory.string();
 }
 
-Draft::Draft(const std::string& target)
+/// Who can write there can put links where files of ours are about to be, and root would follow them.
+void refuse_directory_of_others(const std::string& path)
+{
+    if (::geteuid() != 0)
+        return;
+
+    struct stat status {};
+
+    const std::string directory = directory_of(path);
+    if (::stat(directory.c_str(), &status) != 0)
+        fail_errno(path, "its directory cannot be opened");
+    if (status.st_uid != 0 || (status.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+        fail(path, "others than root can write to its directory, where root writes nothing: it should belong "
+                   "to root and be writable by nobody else");
+}
+
+Draft::Draft(const std::string& target, Name name)
     : target_{target}, directory_{::open(directory_of(target).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)}
 {
-    std::string path =
-        directory_of(target) + "/." + std::filesystem::path{target}.filename().string() + ".XXXXXX";
     if (!directory_.is_open())
         fail_errno(target, "its directory cannot be opened");
-    file_ = UniqueFd{::mkostemp(path.data(), O_CLOEXEC)};
+    file_ = make_file(name);
     if (!file_.is_open())
         fail_errno(target, "no new file can be made in its directory");
-    path_ = path;
     database_ = make_database(path_);
     if (const int error = open_database(*database_, path_, DB_CREATE | DB_TRUNCATE); error != 0) {
         ::unlink(path_.c_str());
         fail(target_, "no new database can be made: " + database_problem(error));
     }
+}
+
+UniqueFd Draft::make_file(Name name)
+{
+    path_ = directory_of(target_) + "/." + std::filesystem::path{target_}.filename().string();
+    if (name == Name::random)
+        return UniqueFd{::mkostemp((path_ += ".XXXXXX").data(), O_CLOEXEC)};
+    path_ += ".new";
+    ::unlink(path_.c_str());
+    return UniqueFd{::open(path_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600)};
 }
 
 Draft::~Draft()
@@ -173,8 +213,20 @@ void Draft::complete()
         fail(target_, "the new database is not what was written");
 }
 
+/// What the name leads to must be what was filled, though libdb knows no more than names.
+void Draft::refuse_another_file() const
+{
+    struct stat ours {};
+    struct stat there {};
+
+    if (::fstat(file_.get(), &ours) != 0 || ::lstat(path_.c_str(), &there) != 0 ||
+        ours.st_dev != there.st_dev || ours.st_ino != there.st_ino)
+        fail(target_, "the new database was taken away by another program before it was in its place");
+}
+
 void Draft::replace_target()
 {
+    refuse_another_file();
     if (::rename(path_.c_str(), target_.c_str()) != 0)
         fail_errno(target_, "cannot be replaced");
     published();
@@ -182,6 +234,7 @@ void Draft::replace_target()
 
 bool Draft::become_target()
 {
+    refuse_another_file();
     if (::renameat2(AT_FDCWD, path_.c_str(), AT_FDCWD, target_.c_str(), RENAME_NOREPLACE) == 0) {
         published();
         return true;
@@ -233,15 +286,15 @@ bool copy_others(const std::string& source, const Replacement& replacement, Draf
     }
 }
 
-/// An access list lives in an attribute. Without it the group's bits would mean something else.
+/// Without it the group's bits would mean something else.
 void copy_access_list(const std::string& path, int from, int to)
 {
-    constexpr const char* attribute = "system.posix_acl_access";
     std::vector<char> list(XATTR_SIZE_MAX);
-    const ssize_t size = ::fgetxattr(from, attribute, list.data(), list.size());
+    const ssize_t size = ::fgetxattr(from, access_list_attribute, list.data(), list.size());
     if (size < 0 && (errno == ENODATA || errno == ENOTSUP))
-        return;
-    if (size < 0 || ::fsetxattr(to, attribute, list.data(), static_cast<std::size_t>(size), 0) != 0)
+        return remove_access_list(path, to);
+    if (size < 0 ||
+        ::fsetxattr(to, access_list_attribute, list.data(), static_cast<std::size_t>(size), 0) != 0)
         fail_errno(path, "its access list cannot be kept");
 }
 
@@ -251,9 +304,11 @@ void copy_access(const std::string& path, int from, int to)
 
     if (::fstat(from, &old) != 0)
         fail_errno(path, "cannot be examined");
-    if (::fchown(to, old.st_uid, old.st_gid) != 0 || ::fchmod(to, old.st_mode & 07777U) != 0)
-        fail_errno(path, "its owner and mode cannot be kept");
+    if (::fchown(to, old.st_uid, old.st_gid) != 0)
+        fail_errno(path, "its owner cannot be kept");
     copy_access_list(path, from, to);
+    if (::fchmod(to, old.st_mode & 07777U) != 0)
+        fail_errno(path, "its mode cannot be kept");
 }
 
 /// As Debian has it, without write access for the group: daemons of group sasl read, root writes.
@@ -262,6 +317,7 @@ void give_first_access(const std::string& path, int fd)
     const group* const sasl = ::geteuid() == 0 ? ::getgrnam("sasl") : nullptr;
     if (sasl == nullptr)
         return; // 0600, as it was made
+    remove_access_list(path, fd);
     if (::fchown(fd, 0, sasl->gr_gid) != 0 || ::fchmod(fd, 0640) != 0)
         fail_errno(path, "its owner and mode cannot be set");
 }
@@ -272,22 +328,51 @@ Outcome create_database(const std::string& path, const Replacement& replacement)
         errno = ENOENT;
         fail_errno(path, "cannot be opened");
     }
-    Draft draft{path};
+    Draft draft{path, Draft::Name::random};
     draft.put(replacement.new_key, replacement.new_value);
     draft.complete();
     give_first_access(path, draft.fd());
     return draft.become_target() ? Outcome::had_none : Outcome::overtaken;
 }
 
+Outcome change_lmdb(const std::string& path, int locked, const Replacement& replacement)
+{
+    static_cast<void>(LmdbSnapshot{path, locked}); // throws when liblmdb must not see the file
+    LmdbChange change{path};
+    bool had_password = false;
+    for (const std::string& key : replacement.keys)
+        had_password = change.remove(key) || had_password;
+    if (!replacement.is_removal())
+        change.put(replacement.new_key, replacement.new_value);
+    if (had_password || !replacement.is_removal())
+        change.commit();
+    return had_password ? Outcome::had_password : Outcome::had_none;
+}
+
+/// It would keep the old file, and the passwords in it.
+void refuse_second_name(const std::string& path, int fd)
+{
+    struct stat status {};
+
+    if (::fstat(fd, &status) != 0)
+        fail_errno(path, "cannot be examined");
+    if (status.st_nlink > 1)
+        fail(path, "has another name (a hard link), under which the old passwords would stay; a symbolic "
+                   "link to one of them does no harm");
+}
+
 Outcome change_database(const std::string& path, int locked, const Replacement& replacement)
 {
-    const FileStamp before = examine(path, locked);
+    const auto [before, format] = examine(path, locked);
+    if (format == SasldbFormat::lmdb)
+        return change_lmdb(path, locked, replacement);
     const int damage = verify(path, before.size);
     if (stamp_of(path) != before)
         return Outcome::overtaken;
     if (damage != 0)
         fail(path, database_problem(damage));
-    Draft draft{path};
+    refuse_second_name(path, locked);
+    Draft draft{path, Draft::Name::of_lock_holder};
     const bool had_password = copy_others(path, replacement, draft);
     if (!replacement.is_removal())
         draft.put(replacement.new_key, replacement.new_value);
@@ -357,6 +442,8 @@ void refuse_bad_password(const std::string& path, const Secret& password)
         fail(path, "a password has at least one byte, and no NUL");
     if (password.size() > sasldb_password_bytes_max)
         fail(path, "a password has at most " + std::to_string(sasldb_password_bytes_max) + " bytes");
+    if (is_nothing_when_prepared(password))
+        fail(path, "of that password nothing is left when a client prepares it (SASLprep)");
 }
 
 /// Whether the user had a password before.
@@ -364,6 +451,7 @@ bool replace(const std::string& path, const Replacement& replacement, std::chron
 {
     const Deadline deadline = std::chrono::steady_clock::now() + patience;
     const std::string target = follow_links(path);
+    refuse_directory_of_others(target);
     do {
         const UniqueFd locked = lock_database(target, deadline);
         const Outcome outcome = locked.is_open() ? change_database(target, locked.get(), replacement)
@@ -374,6 +462,11 @@ bool replace(const std::string& path, const Replacement& replacement, std::chron
     fail(path, "others keep writing to it");
 }
 
+SasldbChange set(const std::string& path, const Replacement& replacement, std::chrono::milliseconds patience)
+{
+    return replace(path, replacement, patience) ? SasldbChange::changed : SasldbChange::created;
+}
+
 } // namespace
 
 SasldbChange set_sasldb_password(const std::string& path, std::string_view user, std::string_view realm,
@@ -381,10 +474,16 @@ SasldbChange set_sasldb_password(const std::string& path, std::string_view user,
 {
     refuse_bad_name(path, user, realm);
     refuse_bad_password(path, password);
-    Replacement replacement{user, realm};
-    replacement.new_key = replacement.password_key;
-    replacement.new_value = password.view();
-    return replace(path, replacement, patience) ? SasldbChange::changed : SasldbChange::created;
+    return set(path, {user, realm, password_property, password.view()}, patience);
+}
+
+SasldbChange set_sasldb_scram(const std::string& path, std::string_view user, std::string_view realm,
+                              const Secret& password, std::chrono::milliseconds patience)
+{
+    refuse_bad_name(path, user, realm);
+    refuse_bad_password(path, password);
+    const std::string verifier = ScramVerifier::make(ScramHash::sha256, password).text();
+    return set(path, {user, realm, scram_property, verifier}, patience);
 }
 
 SasldbChange set_sasldb_argon2id(const std::string& path, std::string_view user, std::string_view realm,
@@ -393,10 +492,7 @@ SasldbChange set_sasldb_argon2id(const std::string& path, std::string_view user,
     refuse_bad_name(path, user, realm);
     refuse_bad_password(path, password);
     const std::string hash = make_argon2id(password);
-    Replacement replacement{user, realm};
-    replacement.new_key = replacement.argon2id_key;
-    replacement.new_value = hash;
-    return replace(path, replacement, patience) ? SasldbChange::changed : SasldbChange::created;
+    return set(path, {user, realm, argon2id_property, hash}, patience);
 }
 
 bool delete_sasldb_password(const std::string& path, std::string_view user, std::string_view realm,

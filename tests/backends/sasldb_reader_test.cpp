@@ -143,7 +143,7 @@ TEST_CASE("a file that cannot be asked is named with what is wrong", "[sasldb-re
     SECTION("a text")
     {
         write_file(store.file, "alice:s3cret\nand enough bytes for a page to be read from it");
-        CHECK(problem() == store.file + ": is not a Berkeley DB hash file");
+        CHECK(problem() == store.file + ": is neither a Berkeley DB hash file nor an LMDB file");
     }
     SECTION("a directory")
     {
@@ -221,6 +221,21 @@ TEST_CASE("a value longer than a password may be is an error, not a shorter pass
     SecretArena small{512, 1};
     CHECK_THROWS_AS(store.reader.credential("alice", "example.org", small), SasldbError);
     CHECK(small.slots_free() == 1);
+}
+
+TEST_CASE("of several properties the password counts, then the verifier, then the hash", "[sasldb-reader]")
+{
+    using Form = SasldbCredential::Form;
+    Store store;
+    const auto counts = [&store] {
+        return store.reader.credential("alice", "example.org", store.secrets)->form;
+    };
+    db_load_entry(store.file, "alice\\00example.org\\00posternArgon2id", "$argon2id$");
+    CHECK(counts() == Form::argon2id);
+    db_load_entry(store.file, "alice\\00example.org\\00authPassword", "MD5$what we know nothing of");
+    CHECK(counts() == Form::scram);
+    saslpasswd2(store.file, "alice", "example.org", "plain");
+    CHECK(counts() == Form::plain);
 }
 
 TEST_CASE("a reader beside writers gets the old password or the new one, never an error", "[sasldb-reader]")

@@ -5,12 +5,13 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <sys/file.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
-#include <sys/xattr.h>
 
 #include <array>
 #include <catch2/catch.hpp>
-#include <cstring>
+#include <functional>
+#include <utility>
 
 namespace postern {
 
@@ -19,26 +20,8 @@ namespace {
 using namespace std::chrono_literals;
 namespace fs = std::filesystem;
 
-constexpr const char* access_list_name = "system.posix_acl_access";
-
-/// As setfacl -m u:12345:r writes it (linux/posix_acl_xattr.h): a version, then a tag, rights and an id each.
-std::string access_list()
-{
-    struct Entry {
-        std::uint16_t tag;
-        std::uint16_t rights;
-        std::uint32_t id;
-    };
-
-    constexpr std::uint32_t version = 2;
-    constexpr std::array entries{Entry{0x01, 6, UINT32_MAX}, Entry{0x02, 4, 12345},
-                                 Entry{0x04, 4, UINT32_MAX}, Entry{0x10, 4, UINT32_MAX},
-                                 Entry{0x20, 0, UINT32_MAX}};
-    std::string list(sizeof version + sizeof entries, '\0');
-    std::memcpy(list.data(), &version, sizeof version);
-    std::memcpy(list.data() + sizeof version, entries.data(), sizeof entries);
-    return list;
-}
+/// What somebody else does while a new file is on its way to the disk, once.
+std::function<void()> at_next_sync;
 
 /// Sets passwords of users of its own, as a program beside others.
 int write_as(Store& store, int writer, int users)
@@ -79,6 +62,14 @@ void write_at_once(Store& store, int writers, int users)
 }
 
 } // namespace
+
+/// libc's, for the whole program.
+extern "C" int fsync(int fd)
+{
+    if (at_next_sync)
+        std::exchange(at_next_sync, nullptr)();
+    return static_cast<int>(::syscall(SYS_fsync, fd));
+}
 
 TEST_CASE("a first password makes the database, the next changes it", "[sasldb-writer]")
 {
@@ -121,6 +112,28 @@ TEST_CASE("a hash takes the place of the password, and a password that of the ha
     CHECK(store.password("alice") == "plain");
     CHECK(store.set_argon2id("bob", "hashed") == SasldbChange::created);
     CHECK(store.files() == 1);
+}
+
+TEST_CASE("whichever of password, verifier and hash is set, the others go", "[sasldb-writer]")
+{
+    Store store;
+    using Set = SasldbChange (Store::*)(const std::string&, const std::string&, const std::string&);
+    const std::vector<std::pair<Set, std::string>> forms{{&Store::set, "userPassword"},
+                                                         {&Store::set_scram, "authPassword"},
+                                                         {&Store::set_argon2id, "posternArgon2id"}};
+    for (const auto& [first, first_property] : forms) {
+        for (const auto& [second, second_property] : forms) {
+            (store.*first)("alice", "first", "example.org");
+            CHECK((store.*second)("alice", "second", "example.org") == SasldbChange::changed);
+            CHECK(sasldblistusers2(store.file) ==
+                  std::vector<std::string>{"alice@example.org: " + second_property});
+        }
+        CHECK(store.remove("alice"));
+    }
+    store.set_scram("alice", "verified");
+    CHECK(store.has_verifier_of("alice", "verified"));
+    CHECK_FALSE(store.has_verifier_of("alice", "verifief"));
+    CHECK(read_file(store.file).find("verified") == std::string::npos);
 }
 
 TEST_CASE("a first hash makes the database", "[sasldb-writer]")
@@ -213,6 +226,28 @@ TEST_CASE("properties of others are kept, whatever is done to their user", "[sas
     CHECK(read_file(store.file).find("somebody else's") != std::string::npos);
 }
 
+TEST_CASE("passwords that libsasl2 of old kept for single mechanisms go with the others", "[sasldb-writer]")
+{
+    Store store;
+    store.set("alice", "s3cret");
+    store.set("bob", "bobs");
+    const std::vector<std::string> old{"cmusaslsecretCRAM-MD5", "cmusaslsecretDIGEST-MD5",
+                                       "cmusaslsecretPLAIN"};
+    const auto keep_old = [&] {
+        for (const std::string& property : old)
+            db_load_entry(store.file, "alice\\00example.org\\00" + property, "old");
+    };
+    keep_old();
+    CHECK(store.set_scram("alice", "changed") == SasldbChange::changed);
+    CHECK(sasldblistusers2(store.file) ==
+          std::vector<std::string>{"alice@example.org: authPassword", "bob@example.org: userPassword"});
+    keep_old();
+    CHECK(store.remove("alice"));
+    keep_old();
+    CHECK(store.remove("alice")); // they are passwords too
+    CHECK(sasldblistusers2(store.file) == std::vector<std::string>{"bob@example.org: userPassword"});
+}
+
 TEST_CASE("passwords of every length and byte come back as they were", "[sasldb-writer]")
 {
     Store store;
@@ -229,9 +264,17 @@ TEST_CASE("what Cyrus SASL could not read back is not written", "[sasldb-writer]
     CHECK_THROWS_AS(store.set("alice", ""), SasldbError);
     CHECK_THROWS_AS(store.set("alice", std::string(1025, 'p')), SasldbError);
     CHECK_THROWS_AS(store.set("alice", std::string("a\0b", 3)), SasldbError);
+    CHECK_THROWS_AS(store.set_scram("alice", ""), SasldbError);
+    CHECK_THROWS_AS(store.set_scram("alice", std::string(1025, 'p')), SasldbError);
+    CHECK_THROWS_AS(store.set_scram("alice", std::string("a\0b", 3)), SasldbError);
     CHECK_THROWS_AS(store.set_argon2id("alice", ""), SasldbError);
     CHECK_THROWS_AS(store.set_argon2id("alice", std::string(1025, 'p')), SasldbError);
     CHECK_THROWS_AS(store.set_argon2id("alice", std::string("a\0b", 3)), SasldbError);
+    for (const std::string nothing : {"\xc2\xad", "\xe2\x81\xa0\xef\xbb\xbf"}) { // RFC 3454, B.1
+        CHECK_THROWS_AS(store.set("alice", nothing), SasldbError);
+        CHECK_THROWS_AS(store.set_scram("alice", nothing), SasldbError);
+        CHECK_THROWS_AS(store.set_argon2id("alice", nothing), SasldbError);
+    }
     CHECK_THROWS_AS(store.set("", "password"), SasldbError);
     CHECK_THROWS_AS(store.set(std::string("a\0b", 3), "password"), SasldbError);
     CHECK_THROWS_AS(store.set("alice", "password", std::string("a\0b", 3)), SasldbError);
@@ -274,13 +317,86 @@ TEST_CASE("an access list stays when the file is replaced", "[sasldb-writer]")
 {
     Store store;
     store.set("alice", "s3cret");
-    const std::string list = access_list();
-    check(::setxattr(store.file.c_str(), access_list_name, list.data(), list.size(), 0), "setxattr");
+    give_access_list(store.file, sasldb::access_list_attribute);
     store.set("alice", "changed");
-    std::string kept(256, '\0');
-    kept.resize(static_cast<std::size_t>(
-        check(::getxattr(store.file.c_str(), access_list_name, kept.data(), kept.size()), "getxattr")));
-    CHECK(kept == list);
+    CHECK(access_list_of(store.file) == access_list());
+}
+
+TEST_CASE("what a directory gives its new files opens no database", "[sasldb-writer]")
+{
+    Store store;
+    const bool exists_already = GENERATE(false, true);
+    if (exists_already) {
+        store.set("alice", "s3cret");
+        fs::permissions(store.file, fs::perms{0640});
+    }
+    give_access_list(store.directory.path(), "system.posix_acl_default");
+    store.set("alice", "changed");
+    const bool has_group = ::geteuid() == 0 && ::getgrnam("sasl") != nullptr;
+    CHECK(mode_of(store.file) == (exists_already || has_group ? 0640 : 0600));
+    if (exists_already || has_group)
+        CHECK(access_list_of(store.file).empty());
+}
+
+TEST_CASE("root writes in no directory that others can write to", "[sasldb-writer]")
+{
+    Store store;
+    store.set("alice", "s3cret");
+    const std::string content = read_file(store.file);
+    const bool is_root = ::geteuid() == 0;
+    const auto [mode, owner] =
+        GENERATE(table<mode_t, uid_t>({{0720, 0}, {0702, 0}, {01777, 0}, {0700, 12345}}));
+    check(::chmod(store.directory.path().c_str(), mode), "chmod");
+    if (is_root)
+        check(::chown(store.directory.path().c_str(), owner, 0), "chown");
+    const bool exists = GENERATE(true, false);
+    const std::string file = exists ? store.file : store.directory.file("new");
+    const std::string problem = problem_of([&] {
+        set_sasldb_password(file, "alice", "example.org", Secret{store.secrets, "changed"});
+    });
+    CHECK_THAT(problem,
+               Catch::StartsWith(is_root ? file + ": others than root can write to its directory" : "none"));
+    CHECK((read_file(store.file) == content) == (is_root || !exists));
+    CHECK(store.files() == (is_root || exists ? 1 : 2));
+}
+
+TEST_CASE("a file with a second name is not replaced, since that would keep the old passwords",
+          "[sasldb-writer]")
+{
+    Store store;
+    store.set("alice", "s3cret");
+    fs::create_hard_link(store.file, store.directory.file("chroot"));
+    CHECK_THAT(problem_of([&] { store.set("alice", "changed"); }),
+               Catch::StartsWith(store.file + ": has another name (a hard link)"));
+    CHECK_THROWS_AS(store.remove("alice"), SasldbError);
+    CHECK(store.password("alice") == "s3cret");
+    CHECK(store.files() == 2);
+    fs::remove(store.directory.file("chroot"));
+    CHECK(store.set("alice", "changed") == SasldbChange::changed);
+}
+
+TEST_CASE("a new file that somebody exchanges while it is written takes nobody's place", "[sasldb-writer]")
+{
+    Store store;
+    const std::string others = store.directory.file("others");
+    set_sasldb_password(others, "mallory", "example.org", Secret{store.secrets, "mallorys"});
+    const bool exists_already = GENERATE(false, true);
+    if (exists_already)
+        store.set("alice", "s3cret");
+    at_next_sync = [&] {
+        for (const auto& entry : fs::directory_iterator{store.directory.path()}) {
+            if (!entry.path().filename().string().starts_with('.'))
+                continue;
+            fs::remove(entry.path());
+            fs::create_symlink(others, entry.path());
+        }
+    };
+    CHECK(problem_of([&] { store.set("alice", "changed"); }) ==
+          store.file + ": the new database was taken away by another program before it was in its place");
+    CHECK_FALSE(at_next_sync);
+    CHECK_FALSE(fs::is_symlink(store.file));
+    CHECK(fs::exists(store.file) == exists_already);
+    CHECK(store.files() == (exists_already ? 2 : 1));
 }
 
 TEST_CASE("a new database is for root and the group sasl", "[sasldb-writer]")
@@ -363,6 +479,23 @@ TEST_CASE("a writer waits for the lock only so long, and says what it waited for
     CHECK(store.password("alice") == "s3cret");
     ::flock(other.get(), LOCK_UN);
     CHECK(store.set("alice", "changed") == SasldbChange::changed);
+}
+
+TEST_CASE("what a killed writer leaves behind, the next clears away", "[sasldb-writer]")
+{
+    Store store;
+    store.set("alice", "s3cret");
+    const auto set_and_be_killed = [&] {
+        at_next_sync = [] { ::raise(SIGKILL); };
+        store.set("alice", "changed");
+        return 0;
+    };
+    CHECK(run_child("", set_and_be_killed).status == 128 + SIGKILL);
+    CHECK(store.files() == 2);
+    CHECK(store.password("alice") == "s3cret");
+    CHECK(store.set("alice", "changed") == SasldbChange::changed);
+    CHECK(store.password("alice") == "changed");
+    CHECK(store.files() == 1);
 }
 
 TEST_CASE("many writers at once lose nothing", "[sasldb-writer]")

@@ -5,13 +5,19 @@
 #include "backends/stores/sasldb_database.hpp"
 #include "backends/stores/sasldb_reader.hpp"
 #include "backends/stores/sasldb_writer.hpp"
+#include "backends/stores/scram_verifier.hpp"
 #include "base/posix_error.hpp"
 #include "tests/support/program.hpp"
 #include "tests/support/temporary_directory.hpp"
 
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
+#include <array>
+#include <cerrno>
+#include <cstdint>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -25,7 +31,7 @@ struct Store {
     SecretArena secrets{2048, 4};
     SasldbReader reader{file};
 
-    /// What is stored of the user: the password as it is, or its hash.
+    /// What is stored of the user: the password as it is, its verifier or its hash.
     std::optional<std::string> password(const std::string& user, const std::string& realm = "example.org")
     {
         const auto found = reader.credential(user, realm, secrets);
@@ -39,6 +45,15 @@ struct Store {
                argon2id_matches(found->bytes.view(), Secret{secrets, password});
     }
 
+    [[nodiscard]] bool has_verifier_of(const std::string& user, const std::string& password)
+    {
+        const auto found = reader.credential(user, "example.org", secrets);
+        if (!found || found->form != SasldbCredential::Form::scram)
+            return false;
+        const auto verifier = ScramVerifier::parse(found->bytes.view());
+        return verifier && verifier->matches(Secret{secrets, password});
+    }
+
     SasldbChange set(const std::string& user, const std::string& password,
                      const std::string& realm = "example.org")
     {
@@ -49,6 +64,12 @@ struct Store {
                               const std::string& realm = "example.org")
     {
         return set_sasldb_argon2id(file, user, realm, Secret{secrets, password});
+    }
+
+    SasldbChange set_scram(const std::string& user, const std::string& password,
+                           const std::string& realm = "example.org")
+    {
+        return set_sasldb_scram(file, user, realm, Secret{secrets, password});
     }
 
     [[nodiscard]] bool remove(const std::string& user, const std::string& realm = "example.org") const
@@ -81,6 +102,48 @@ inline struct stat status_of(const std::string& path)
 
     check(::stat(path.c_str(), &status), "stat");
     return status;
+}
+
+inline mode_t mode_of(const std::string& path)
+{
+    return status_of(path).st_mode & 07777U;
+}
+
+/// As setfacl -m u:12345:r writes it (linux/posix_acl_xattr.h): a version, then a tag, rights and an id each.
+inline std::string access_list()
+{
+    struct Entry {
+        std::uint16_t tag;
+        std::uint16_t rights;
+        std::uint32_t id;
+    };
+
+    constexpr std::uint32_t version = 2;
+    constexpr std::array entries{Entry{0x01, 6, UINT32_MAX}, Entry{0x02, 4, 12345},
+                                 Entry{0x04, 4, UINT32_MAX}, Entry{0x10, 4, UINT32_MAX},
+                                 Entry{0x20, 0, UINT32_MAX}};
+    std::string list(sizeof version + sizeof entries, '\0');
+    std::memcpy(list.data(), &version, sizeof version);
+    std::memcpy(list.data() + sizeof version, entries.data(), sizeof entries);
+    return list;
+}
+
+/// Sets an attribute: the list of a file, or that for whatever is made in a directory ("…_default").
+inline void give_access_list(const std::string& path, const char* attribute)
+{
+    const std::string list = access_list();
+    check(::setxattr(path.c_str(), attribute, list.data(), list.size(), 0), "setxattr");
+}
+
+/// The access list of a file, empty when it has none.
+inline std::string access_list_of(const std::string& path)
+{
+    std::string list(256, '\0');
+    const ssize_t size = ::getxattr(path.c_str(), sasldb::access_list_attribute, list.data(), list.size());
+    if (size < 0 && errno == ENODATA)
+        return "";
+    list.resize(static_cast<std::size_t>(check(size, "getxattr")));
+    return list;
 }
 
 /// As somebody whom modes bind: not as root.

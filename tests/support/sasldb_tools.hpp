@@ -37,6 +37,29 @@ inline void db_load_entry(const std::string& file, const std::string& key, const
         throw std::runtime_error{"db_load: the entry was not added"};
 }
 
+/// Adds an entry to an LMDB file, which is made when there is none, as Cyrus SASL does (MDB_NOSUBDIR).
+inline void mdb_load_entry(const std::string& file, const std::string& key, const std::string& value)
+{
+    const ProgramRun run =
+        run_program("/usr/bin/mdb_load", {"mdb_load", "-n", "-T", file}, key + '\n' + value + '\n');
+    if (run.status != 0)
+        throw std::runtime_error{"mdb_load: " + run.errors};
+}
+
+/// The keys of an LMDB file, as mdb_dump shows them: "alice\00example.org\00userPassword".
+inline std::vector<std::string> mdb_keys(const std::string& file)
+{
+    std::istringstream output{run_program("/usr/bin/mdb_dump", {"mdb_dump", "-n", "-p", file}).output};
+    std::vector<std::string> keys;
+    bool is_key = false;
+    for (std::string line; std::getline(output, line);) {
+        is_key = line.starts_with(' ') && !is_key;
+        if (is_key)
+            keys.push_back(line.substr(1));
+    }
+    return keys;
+}
+
 /// The lines of sasldblistusers2, sorted: "alice@example.org: userPassword".
 inline std::vector<std::string> sasldblistusers2(const std::string& file)
 {
