@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
 
+#include "backends/option_rules.hpp"
 #include "backends/servers.hpp"
 #include "base/log.hpp"
 #include "protocol/request.hpp"
 #include "protocol/verdict.hpp"
 
 #include <chrono>
-#include <functional>
-#include <map>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -38,6 +37,16 @@ public:
     /// password is a Decision. Throws BackendError when the source cannot be asked.
     [[nodiscard]] virtual Decision check(const Request& request) = 0;
 
+    /// What a client must know before it can prove by request.mechanism that it has the user's password. For
+    /// SCRAM, Decision::reply is "s=SALT,i=COUNT", salt in base64 (RFC 5802, 5.1). Accepted says that there
+    /// is something to prove, and nothing more. Asked only for the mechanisms of its BackendType.
+    [[nodiscard]] virtual Decision challenge(const Request& request);
+
+    /// Whether request.password, here the client's proof, shows that the client has the user's password: for
+    /// SCRAM the bytes of ClientProof, for CRAM-MD5 the hexadecimal digest; request.transcript is what it is
+    /// about. For SCRAM the reply is ServerSignature in base64. Of the verifier nothing leaves the worker.
+    [[nodiscard]] virtual Decision prove(const Request& request);
+
     /// Whether what it works with was replaced on disk, a library for example, so that only a new worker has
     /// the new one. Asked before each request, which another worker then gets.
     [[nodiscard]] virtual bool is_outdated() { return false; }
@@ -55,8 +64,15 @@ public:
     virtual void probe() {}
 };
 
-/// The values of a backend's options: every option of its type in BackendType::options, defaults filled in.
-using BackendOptions = std::map<std::string, std::string, std::less<>>;
+inline Decision Backend::challenge(const Request&)
+{
+    throw BackendError{"it takes passwords only"};
+}
+
+inline Decision Backend::prove(const Request&)
+{
+    throw BackendError{"it takes passwords only"};
+}
 
 /// What the worker lends to the backend that it makes.
 struct BackendContext {

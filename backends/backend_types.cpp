@@ -16,6 +16,9 @@ constexpr std::array sasldb_options{
                   "the database that saslpasswd2 and postern passwd write", OptionKind::file},
 };
 
+constexpr std::array sasldb_mechanisms{std::string_view{"SCRAM-SHA-256"}, std::string_view{"SCRAM-SHA-1"},
+                                       std::string_view{"CRAM-MD5"}};
+
 constexpr std::array pam_options{
     BackendOption{"pam_keep_loaded", "yes", "yes|no",
                   "whether a worker keeps the libraries of PAM stacks in memory", OptionKind::boolean},
@@ -114,11 +117,20 @@ constexpr std::array rimap_options{
     BackendOption{"rimap_tls", "none", "MODE", "none, starttls or implicit", OptionKind::word, "",
                   rimap_tls_modes},
     BackendOption{"rimap_ca_file", "", "FILE", "whose certificates are valid; empty: the host's own list",
-                  OptionKind::file},
+                  OptionKind::present_file},
     BackendOption{"rimap_connect_timeout", "5s", "TIME", "for a connection, TLS included",
                   OptionKind::duration},
     BackendOption{"rimap_timeout", "5s", "TIME", "for each answer of a server", OptionKind::duration},
+    BackendOption{"rimap_renew", "45s", "TIME",
+                  "how long a connection waits for a login before a new one takes its place: less than its "
+                  "server allows; 0: it stays",
+                  OptionKind::duration},
+    BackendOption{"rimap_keep_ready", "10m", "TIME",
+                  "how long after a login connections are kept ready for the next; 0: none is made ahead",
+                  OptionKind::duration},
 };
+
+constexpr std::array instance_pair{Words{"SERVICE=INSTANCE"}};
 
 constexpr std::array kerberos5_options{
     BackendOption{"krb5_keytab", "", "FILE",
@@ -128,11 +140,14 @@ constexpr std::array kerberos5_options{
     BackendOption{"krb5_conv_krb4_instance", "no", "yes|no",
                   "whether the first dot of a name stands for a slash", OptionKind::boolean},
     BackendOption{"krb5_instances", "", "LIST",
-                  "SERVICE=INSTANCE, with blanks between them: the instance of users who log in to SERVICE"},
+                  "SERVICE=INSTANCE, with blanks between them: the instance of users who log in to SERVICE",
+                  OptionKind::pairs, "", instance_pair},
 };
 
 #ifdef POSTERN_TESTING
 constexpr std::array fault_schemes{Words{"file"}};
+
+constexpr std::array fault_mechanisms{Words{"SCRAM-SHA-256"}};
 
 constexpr std::array fault_options{
     BackendOption{"fault_password", "good", "PASSWORD", "the password that it accepts", OptionKind::secret},
@@ -150,15 +165,43 @@ constexpr std::array types{
                 WorkerLoad::computes},
     BackendType{"kerberos5", "a Kerberos realm: who gets a ticket with the password", kerberos5_options,
                 WorkerUser::root, "", WorkerLoad::waits, MechOption::saslauthd_conf},
-    BackendType{"ldap", "an LDAP directory", ldap_options, WorkerUser::postern, "", WorkerLoad::waits,
-                MechOption::saslauthd_conf, "", "", ldap_as_root},
+    BackendType{"ldap",
+                "an LDAP directory",
+                ldap_options,
+                WorkerUser::postern,
+                "",
+                WorkerLoad::waits,
+                MechOption::saslauthd_conf,
+                "",
+                "",
+                ldap_as_root,
+                {},
+                ldap_option_rule},
     BackendType{"pam", "the host's PAM stacks; the service is that of the login", pam_options,
                 WorkerUser::root, "", WorkerLoad::waits},
-    BackendType{"rimap", "a remote IMAP server: who may log in there", rimap_options, WorkerUser::postern, "",
-                WorkerLoad::waits, MechOption::server, "remote authentication successful",
-                "remote server rejected your credentials"},
-    BackendType{"sasldb", "the local database of Cyrus SASL (Berkeley DB)", sasldb_options,
-                WorkerUser::postern, "sasl", WorkerLoad::computes},
+    BackendType{"rimap",
+                "a remote IMAP server: who may log in there",
+                rimap_options,
+                WorkerUser::postern,
+                "",
+                WorkerLoad::waits,
+                MechOption::server,
+                "remote authentication successful",
+                "remote server rejected your credentials",
+                {},
+                {},
+                rimap_option_rule},
+    BackendType{"sasldb",
+                "the local database of Cyrus SASL (Berkeley DB or LMDB)",
+                sasldb_options,
+                WorkerUser::postern,
+                "sasl",
+                WorkerLoad::computes,
+                MechOption::none,
+                "",
+                "",
+                {},
+                sasldb_mechanisms},
     BackendType{"shadow",
                 "the password hashes and expiry dates in /etc/shadow",
                 {},
@@ -166,8 +209,17 @@ constexpr std::array types{
                 "",
                 WorkerLoad::computes},
 #ifdef POSTERN_TESTING
-    BackendType{"fault", "does on order what a broken backend does (tests only)", fault_options,
-                WorkerUser::postern, "", WorkerLoad::waits},
+    BackendType{"fault",
+                "does on order what a broken backend does (tests only)",
+                fault_options,
+                WorkerUser::postern,
+                "",
+                WorkerLoad::waits,
+                MechOption::none,
+                "",
+                "",
+                {},
+                fault_mechanisms},
 #endif
 };
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
 
+#include "backends/option_rules.hpp"
+
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -10,14 +12,16 @@ namespace postern {
 /// What the value of an option is, so that it can be checked before a worker is started.
 enum class OptionKind : std::uint8_t {
     text,
-    file,     ///< an absolute path, which the worker must be able to read; or empty
-    boolean,  ///< yes or no; or empty, when that is the default
-    number,   ///< from 0 to 2^31 - 1
-    duration, ///< "5s", "500ms", "1m"; a bare number means seconds
-    word,     ///< one of BackendOption::words
-    servers,  ///< at least one, with blanks or commas between them; one option a type at most
-    port,     ///< of a host: a number or a service's name; or empty, when that is the default
-    secret,   ///< taken byte for byte, and never shown
+    file,         ///< an absolute path, which the worker must be able to read; or empty
+    present_file, ///< the same of a file that must be there when the daemon starts
+    boolean,      ///< yes or no; or empty, when that is the default
+    number,       ///< from 0 to 2^31 - 1
+    duration,     ///< "5s", "500ms", "1m"; a bare number means seconds
+    word,         ///< one of BackendOption::words
+    servers,      ///< at least one, with blanks or commas between them; one option a type at most
+    pairs,        ///< any number of NAME=VALUE, with blanks or commas between them
+    port,         ///< of a host: a number or a service's name; or empty, when that is the default
+    secret,       ///< taken byte for byte, and never shown
 };
 
 /// One option of a backend type. Its key is written `sasldb_path` in a file and `--sasldb-path` as a flag.
@@ -28,8 +32,8 @@ struct BackendOption {
     std::string_view help;
     OptionKind kind = OptionKind::text;
     std::string_view alias{}; ///< another name of the key, which files have
-    std::span<const std::string_view>
-        words{}; ///< the values of a `word`; of `servers`, the schemes of their URIs
+    /// The values of a `word`; of `servers`, the schemes of their URIs; of `pairs`, what one is made of.
+    std::span<const std::string_view> words{};
 };
 
 /// What the flag -O says to a type, as it does to saslauthd's mechanism of that name.
@@ -69,6 +73,10 @@ struct BackendType {
     /// When options have all of these pieces, a worker keeps the rights of root whatever `user` says; with
     /// none listed, never.
     std::span<const OptionPiece> root_when{};
+    /// SASL's names of the challenge mechanisms that it can serve: Backend::challenge() and prove().
+    std::span<const std::string_view> mechanisms{};
+    /// What its options must not be together; null: there is no such rule.
+    OptionRule rule = nullptr;
 };
 
 /// The table: every backend type of this build. Configuration check, help and flags are made from it.

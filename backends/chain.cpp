@@ -32,4 +32,12 @@ ChainStep next_step(std::span<const ChainLink> chain, std::span<const Verdict> v
     return Concluded{refusal_of(verdicts)};
 }
 
+std::size_t links_behind_outage(std::span<const ChainLink> chain, std::size_t link) noexcept
+{
+    std::size_t last = link;
+    while (last + 1 < chain.size() && chain[last].next_on.contains(Verdict::unavailable))
+        ++last;
+    return last - link;
+}
+
 } // namespace postern

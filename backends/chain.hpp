@@ -66,4 +66,7 @@ using ChainStep = std::variant<AskLink, Concluded>;
 [[nodiscard]] ChainStep next_step(std::span<const ChainLink> chain,
                                   std::span<const Verdict> verdicts) noexcept;
 
+/// How many links may still be asked when `link` and all behind it are unavailable. Pure.
+[[nodiscard]] std::size_t links_behind_outage(std::span<const ChainLink> chain, std::size_t link) noexcept;
+
 } // namespace postern

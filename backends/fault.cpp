@@ -17,6 +17,9 @@
 //
 // The password is an order too: an empty one is none to start with, `late` takes two seconds to load.
 //
+// A challenge and a proof of SCRAM-SHA-256 are asked with the same orders; anybody else is challenged as one
+// who has fault_password, and must prove that.
+//
 // With fault_servers each request first asks servers. A server is a file (file:///PATH), whose first word
 // says what it does:
 //
@@ -33,6 +36,7 @@
 #include "backends/backend.hpp"
 #include "backends/build_id.hpp"
 #include "backends/servers.hpp"
+#include "backends/stores/scram_verifier.hpp"
 #include "protocol/worker_messages.hpp"
 
 #include <fcntl.h>
@@ -45,6 +49,7 @@
 #include <charconv>
 #include <cstdlib>
 #include <fstream>
+#include <optional>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -256,6 +261,7 @@ class Fault final : public Backend {
 public:
     explicit Fault(const BackendContext& context)
         : options_{context.options}
+        , secrets_{context.secrets}
         , servers_{context.options, context.servers}
         , is_prepared_{servers_.empty()}
     {
@@ -263,19 +269,22 @@ public:
 
     [[nodiscard]] Decision check(const Request& request) override
     {
-        const std::string server = servers_.ask("check");
-        if (!server.empty() && request.user == "which")
-            return {Verdict::rejected, server};
-        const auto* const order = std::ranges::find(orders, request.user, &Order::user);
-        if (order != orders.end())
-            return order->carry_out(request);
-        const auto* const delay = std::ranges::find(delays, request.user, &Delay::user);
-        if (delay != delays.end())
-            delay->carry_out(request);
-        throws_ = request.user == "outdated";
-        renews_ = request.user == "renew";
-        is_prepared_ = servers_.empty() || (request.user != "prepare" && !renews_);
-        return judge(request, options_.at("fault_password"));
+        auto ordered = carry_out(request);
+        return ordered ? std::move(*ordered) : judge(request, options_.at("fault_password"));
+    }
+
+    [[nodiscard]] Decision challenge(const Request& request) override
+    {
+        auto ordered = carry_out(request);
+        return ordered ? std::move(*ordered) : accepted(verifier().challenge());
+    }
+
+    [[nodiscard]] Decision prove(const Request& request) override
+    {
+        if (auto ordered = carry_out(request))
+            return std::move(*ordered);
+        auto signature = verifier().prove(request.transcript, request.password);
+        return signature ? accepted(std::move(*signature)) : Decision{Verdict::rejected, "wrong proof"};
     }
 
     [[nodiscard]] bool is_outdated() override
@@ -297,7 +306,39 @@ public:
     void probe() override { servers_.ask("probe"); }
 
 private:
+    /// What the user's name orders; nothing for anybody else, and for those who are delayed.
+    [[nodiscard]] std::optional<Decision> carry_out(const Request& request)
+    {
+        const std::string server = servers_.ask("check");
+        if (!server.empty() && request.user == "which")
+            return Decision{Verdict::rejected, server};
+        const auto* const order = std::ranges::find(orders, request.user, &Order::user);
+        if (order != orders.end())
+            return order->carry_out(request);
+        const auto* const delay = std::ranges::find(delays, request.user, &Delay::user);
+        if (delay != delays.end())
+            delay->carry_out(request);
+        throws_ = request.user == "outdated";
+        renews_ = request.user == "renew";
+        is_prepared_ = servers_.empty() || (request.user != "prepare" && !renews_);
+        return std::nullopt;
+    }
+
+    static Decision accepted(std::string reply)
+    {
+        return {Verdict::accepted, "", false, {}, std::move(reply)};
+    }
+
+    /// The same for every worker.
+    [[nodiscard]] ScramVerifier verifier() const
+    {
+        const Secret password{secrets_, options_.at("fault_password")};
+        return ScramVerifier::make(ScramHash::sha256, password, std::string(scram_salt_bytes, 'f'),
+                                   scram_iterations);
+    }
+
     const BackendOptions& options_;
+    SecretArena& secrets_;
     FileServers servers_;
     bool throws_ = false;
     bool renews_ = false;

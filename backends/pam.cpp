@@ -17,6 +17,7 @@
 #include "backends/build_id.hpp"
 #include "backends/debug_lines.hpp"
 #include "backends/mapped_libraries.hpp"
+#include "base/lower_case.hpp"
 
 #include <security/pam_appl.h>
 #include <string.h>
@@ -281,11 +282,10 @@ bool has_stack(const std::string& service)
 }
 
 /// The stack that libpam takes for a service: it looks in lower case.
-std::string stack_of(std::string service)
+std::string stack_of(std::string_view service)
 {
-    std::ranges::transform(service, service.begin(),
-                           [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-    return has_stack(service) ? service : fallback_service;
+    const std::string stack = in_lower_case(service);
+    return has_stack(stack) ? stack : fallback_service;
 }
 
 /// No module is asked in an idle transaction, and none asks.

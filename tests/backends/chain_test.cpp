@@ -229,6 +229,18 @@ TEST_CASE("no chain lets a user in whom no backend accepted, nor makes a wrong p
     });
 }
 
+TEST_CASE("as many may be asked behind a link as there are until one whose outage ends the chain", "[chain]")
+{
+    Chain chain = chain_of(4);
+    CHECK(links_behind_outage(chain, 0) == 3);
+    CHECK(links_behind_outage(chain, 2) == 1);
+    CHECK(links_behind_outage(chain, 3) == 0);
+    chain[1].next_on = VerdictSet{unknown_user};
+    CHECK(links_behind_outage(chain, 0) == 1);
+    CHECK(links_behind_outage(chain, 1) == 0);
+    CHECK(links_behind_outage(chain, 2) == 1);
+}
+
 TEST_CASE("a word that is no verdict lets nobody in and is not passed over", "[chain]")
 {
     const auto number = GENERATE(0, 6, 31);

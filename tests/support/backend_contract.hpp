@@ -2,6 +2,7 @@
 #pragma once
 
 #include "backends/backend.hpp"
+#include "backends/backend_types.hpp"
 #include "backends/plugin_loader.hpp"
 #include "tests/support/recording_log.hpp"
 #include "tests/support/recording_servers.hpp"
@@ -9,6 +10,7 @@
 #include <catch2/catch.hpp>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 /// What every backend must do, whatever its source: the cases that each backend's test begins with.
@@ -43,6 +45,9 @@ public:
     [[nodiscard]] virtual Login
     maximal() const = 0; ///< known, with fields as long as the source can have them
 
+    /// Somebody whose stored password has no bytes, where the source can have it so.
+    [[nodiscard]] virtual std::optional<Login> without_password() { return std::nullopt; }
+
     /// Makes the source one that cannot be asked. Returns a login that was right until then.
     [[nodiscard]] virtual Login break_down() = 0;
 };
@@ -71,6 +76,24 @@ public:
     {
         Request request{login.user, Secret{secrets_, login.password}, login.service, login.realm, ""};
         return backend_->check(request);
+    }
+
+    Decision challenge(const Login& login, const std::string& mechanism)
+    {
+        Request request{login.user, Secret{}, login.service, login.realm, ""};
+        request.mechanism = mechanism;
+        request.asked = Asked::challenge;
+        return backend_->challenge(request);
+    }
+
+    /// `login.password` is the proof.
+    Decision prove(const Login& login, const std::string& mechanism, const std::string& transcript)
+    {
+        Request request{login.user, Secret{secrets_, login.password}, login.service, login.realm, ""};
+        request.mechanism = mechanism;
+        request.asked = Asked::proof;
+        request.transcript = transcript;
+        return backend_->prove(request);
     }
 
     /// What the backend said beside its decisions.
@@ -153,6 +176,15 @@ inline void keeps_the_backend_contract(ContractSource& source)
     {
         CHECK(verdict_of(backend, with_password(source.known(), "")) == Verdict::rejected);
         CHECK(is_refusal(verdict_of(backend, with_password(source.unknown(), ""))));
+    }
+    if (const auto nobodys = source.without_password()) {
+        SECTION("a stored password of no bytes lets nobody in, by whatever mechanism")
+        {
+            for (const char* const password : {"", "x"})
+                CHECK(verdict_of(backend, with_password(*nobodys, password)) == Verdict::rejected);
+            for (const std::string_view mechanism : find_backend_type(source.type())->mechanisms)
+                CHECK(backend.challenge(*nobodys, std::string{mechanism}).verdict == Verdict::rejected);
+        }
     }
     SECTION("an empty user is refused")
     {
