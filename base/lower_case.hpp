@@ -20,4 +20,16 @@ namespace postern {
     return result;
 }
 
+[[nodiscard]] constexpr char upper(char c) noexcept
+{
+    return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
+}
+
+[[nodiscard]] inline std::string in_upper_case(std::string_view text)
+{
+    std::string result{text};
+    std::ranges::transform(result, result.begin(), upper);
+    return result;
+}
+
 } // namespace postern

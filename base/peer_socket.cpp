@@ -45,6 +45,11 @@ void PeerSocket::end_sending() noexcept
     ::shutdown(fd(), SHUT_WR);
 }
 
+void PeerSocket::end_receiving() noexcept
+{
+    ::shutdown(fd(), SHUT_RD);
+}
+
 void refuse_descriptors(int socket) noexcept
 {
     constexpr int no = 0;

@@ -41,6 +41,9 @@ public:
     [[nodiscard]] std::optional<std::size_t> send_part(std::string_view bytes) noexcept;
     /// The peer reads the end of the stream; we may still receive.
     void end_sending() noexcept;
+    /// Whoever sends us something from now on is told that nobody takes it. What was sent before can still be
+    /// received, and then the end.
+    void end_receiving() noexcept;
 
 private:
     UniqueFd socket_;

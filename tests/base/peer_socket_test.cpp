@@ -53,6 +53,19 @@ TEST_CASE("a peer's bytes, its silence and its end are told apart", "[peer]")
     CHECK(connection.receive().state == PeerSocket::Received::end);
 }
 
+TEST_CASE("who is not listened to any more is told so when it writes, and what it wrote before is still there",
+          "[peer]")
+{
+    Connection connection;
+    REQUIRE(::send(connection.peer.get(), "abc", 3, MSG_NOSIGNAL) == 3);
+    connection.ours->end_receiving();
+    CHECK(::send(connection.peer.get(), "d", 1, MSG_NOSIGNAL) == -1);
+    CHECK(errno == EPIPE);
+    CHECK(connection.receive().size == 3);
+    CHECK(connection.receive().state == PeerSocket::Received::end);
+    CHECK(connection.ours->send("OK"));
+}
+
 TEST_CASE("a peer reads what was sent, and the end", "[peer]")
 {
     Connection connection;
