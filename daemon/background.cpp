@@ -28,13 +28,20 @@ namespace {
 
 } // namespace
 
-void tidy_descriptors()
+void tidy_descriptors(std::span<const PassedDescriptor> passed)
 {
     int fd = -1;
     do
         fd = check(::open("/dev/null", O_RDWR), "/dev/null");
     while (fd <= STDERR_FILENO);
-    check(::syscall(SYS_close_range, STDERR_FILENO + 1, ~0U, 0U), "close_range");
+    unsigned first = STDERR_FILENO + 1;
+    for (const PassedDescriptor& kept : passed) { // in the order of their numbers
+        const auto descriptor = static_cast<unsigned>(kept.descriptor.get());
+        if (descriptor > first)
+            check(::syscall(SYS_close_range, first, descriptor - 1, 0U), "close_range");
+        first = descriptor + 1;
+    }
+    check(::syscall(SYS_close_range, first, ~0U, 0U), "close_range");
 }
 
 Background::Background(bool stays_in_foreground)

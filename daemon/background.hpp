@@ -2,12 +2,16 @@
 #pragma once
 
 #include "base/unique_fd.hpp"
+#include "daemon/service_environment.hpp"
+
+#include <span>
 
 namespace postern {
 
-/// Leaves this process three standard streams and no other descriptor, whatever its caller left open or
-/// closed: a socket of ours on descriptor 2 would get what a library prints. Throws std::system_error.
-void tidy_descriptors();
+/// Leaves this process three standard streams and no other descriptor but those that were passed on purpose,
+/// whatever its caller left open or closed: a socket of ours on descriptor 2 would get what a library prints.
+/// Throws std::system_error.
+void tidy_descriptors(std::span<const PassedDescriptor> passed);
 
 /// The way into the background: the process that was called waits until the daemon is ready, and exits with
 /// the status that it is told, so that an init system never takes a failed start for a good one.

@@ -3,16 +3,16 @@
 
 #include "base/peer_socket.hpp"
 #include "base/posix_error.hpp"
+#include "daemon/passed_socket.hpp"
+#include "daemon/unix_address.hpp"
 
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
-#include <cstring>
 #include <utility>
 
 namespace postern {
@@ -22,25 +22,10 @@ namespace {
 /// Names that are tried beside a path, until one is free.
 constexpr int names_max = 1000;
 
-sockaddr_un socket_address(const std::string& path)
-{
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    if (path.size() >= sizeof address.sun_path) {
-        errno = ENAMETOOLONG;
-        throw_errno("socket " + path);
-    }
-    std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
-    return address;
-}
-
 /// Whether somebody serves it. One who cannot be reached for other reasons may be somebody all the same.
 bool is_served(const std::string& path)
 {
-    const sockaddr_un address = socket_address(path);
-    const UniqueFd socket{check(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), "socket")};
-    return ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 ||
-           (errno != ECONNREFUSED && errno != ENOENT);
+    return connect_to(path).is_open() || (errno != ECONNREFUSED && errno != ENOENT);
 }
 
 /// Throws unless nothing is there, or a socket; returns whether it is one.
@@ -69,9 +54,9 @@ void refuse_served(const std::string& path)
 /// Under a mode that lets nobody in, until it has the right one. False when there is something already.
 bool bind_closed(int socket, const std::string& name)
 {
-    const sockaddr_un address = socket_address(name);
+    const UnixAddress address = UnixAddress::of_path(name);
     const mode_t before = ::umask(0777);
-    const int bound = ::bind(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address);
+    const int bound = ::bind(socket, address.get(), address.size());
     const int problem = errno;
     ::umask(before);
     errno = problem;
@@ -114,7 +99,7 @@ ListeningSocket::ListeningSocket(std::string path, const SocketRights& rights, P
         static_cast<void>(is_socket(path_));
     else
         refuse_served(path_);
-    static_cast<void>(socket_address(path_)); // beside it, a longer one would not be noticed
+    static_cast<void>(UnixAddress::of_path(path_)); // beside it, a longer one would not be noticed
     name_ = placement == Placement::at_path ? bind_at(fd(), path_) : bind_beside(fd(), path_);
     try {
         refuse_descriptors(fd()); // nobody who connects has a reason to send one
@@ -128,8 +113,25 @@ ListeningSocket::ListeningSocket(std::string path, const SocketRights& rights, P
     }
 }
 
+ListeningSocket::ListeningSocket(std::string path, UniqueFd socket, Keeper keeper)
+    : path_{std::move(path)}, name_{path_}, socket_{std::move(socket)}, keeper_{keeper}, keeps_name_{true}
+{
+    check_serves(fd(), path_);
+    check(::fcntl(fd(), F_SETFL, O_NONBLOCK), "fcntl"); // whoever made it may wait for connections
+    refuse_descriptors(fd());
+    check(::listen(fd(), SOMAXCONN), "listen");
+    const UniqueFd file{::open(name_.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC)};
+    check(::fstat(file.get(), &bound_), "fstat");
+    mode_ = bound_.st_mode & 0777U;
+    bound_.st_uid =
+        ::geteuid(); // as we would have made it: what it has now may be from another configuration
+    bound_.st_gid = ::getegid();
+}
+
 ListeningSocket::~ListeningSocket()
 {
+    if (keeps_name_ || keeper_ == Keeper::service_manager)
+        return;
     const UniqueFd file{::open(name_.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC)};
 
     struct stat status {};
@@ -167,6 +169,8 @@ UniqueFd ListeningSocket::open_file() const
 /// On the way from one mode to the other nobody gets in who may not under both.
 void ListeningSocket::set_rights(const SocketRights& rights)
 {
+    if (keeper_ == Keeper::service_manager)
+        return;
     const UniqueFd file = open_file();
     const std::string same_file = "/proc/self/fd/" + std::to_string(file.get());
     const mode_t mode = rights.mode & 0777U;

@@ -28,7 +28,8 @@ public:
     using std::system_error::system_error;
 };
 
-/// A UNIX socket that clients connect to, under a name in the file system, which goes with the object.
+/// A UNIX socket that clients connect to, under a name in the file system, which goes with the object unless
+/// another start shall find it.
 ///
 /// Never more open than its rights say, not for a moment. The directory may belong to somebody else: nothing
 /// is touched there but a socket of ours.
@@ -43,6 +44,16 @@ public:
     /// What is no socket, or a socket that somebody serves, is never touched. Throws SocketInUse for the
     /// latter, else std::system_error, also when `path` is longer than a socket's address can be.
     ListeningSocket(std::string path, const SocketRights& rights, Placement placement = Placement::at_path);
+
+    /// Who has made a socket that was passed to us, and says who may connect to it.
+    enum class Keeper : std::uint8_t {
+        us,              ///< an earlier start, which has stored it with the service manager
+        service_manager, ///< a unit of its own: neither its name nor its rights are changed
+    };
+
+    /// A socket that listens already, and that whoever connects to `path` gets to. Throws UnfitSocket when it
+    /// is not that, or std::system_error.
+    ListeningSocket(std::string path, UniqueFd socket, Keeper keeper);
     ListeningSocket(const ListeningSocket&) = delete;
     ListeningSocket& operator=(const ListeningSocket&) = delete;
     ~ListeningSocket();
@@ -51,11 +62,17 @@ public:
 
     [[nodiscard]] const std::string& path() const noexcept { return path_; }
 
+    [[nodiscard]] Keeper keeper() const noexcept { return keeper_; }
+
     /// Whoever connects to the path from now on, connects here. Throws std::system_error.
     void take_place();
 
-    /// Throws std::system_error.
+    /// Does nothing to a socket that the service manager keeps. Throws std::system_error.
     void set_rights(const SocketRights& rights);
+
+    /// Whether the name stays when the object goes, because the socket lives on with the service manager. So
+    /// it is with one that was passed to us. The name of one that the service manager keeps always stays.
+    void keep_name(bool keeps) noexcept { keeps_name_ = keeps; }
 
 private:
     [[nodiscard]] UniqueFd open_file() const;
@@ -65,6 +82,8 @@ private:
     UniqueFd socket_;
     struct stat bound_ {}; ///< the name as it was made: its inode, its owner
     mode_t mode_ = 0;      ///< of the name, now
+    Keeper keeper_ = Keeper::us;
+    bool keeps_name_ = false;
 };
 
 } // namespace postern

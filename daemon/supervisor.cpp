@@ -17,28 +17,25 @@
 #include "base/log.hpp"
 #include "base/posix_error.hpp"
 #include "daemon/background.hpp"
+#include "daemon/challenge_key_file.hpp"
 #include "daemon/child_process.hpp"
 #include "daemon/generation.hpp"
-#include "daemon/listening_socket.hpp"
 #include "daemon/plugin_files.hpp"
 #include "daemon/run_directory.hpp"
-#include "protocol/control_messages.hpp"
+#include "daemon/service_environment.hpp"
+#include "daemon/service_manager.hpp"
+#include "daemon/sockets.hpp"
 
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
-#include <cstring>
 #include <list>
-#include <map>
-#include <optional>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -66,55 +63,6 @@ DescriptorLog open_log(const Config& config)
     return log;
 }
 
-SocketRights rights_of(const ListenerConfig& listener)
-{
-    return {listener.owner, listener.group, listener.mode};
-}
-
-std::string directory_of(const std::string& path)
-{
-    return path.substr(0, std::max<std::size_t>(path.rfind('/'), 1));
-}
-
-/// One level: what is in a directory of /run does not outlive the host's.
-void make_directory_of(const std::string& path)
-{
-    const std::string directory = directory_of(path);
-    const mode_t before = ::umask(022);
-    const int made = ::mkdir(directory.c_str(), 0755);
-    ::umask(before);
-    if (made < 0 && errno != EEXIST)
-        throw_errno("directory " + directory);
-}
-
-bool is_open_to_all(const ListenerConfig& listener)
-{
-    struct stat directory {};
-
-    return (listener.mode & S_IWOTH) != 0 && ::stat(directory_of(listener.socket).c_str(), &directory) == 0 &&
-           (directory.st_mode & S_IXOTH) != 0;
-}
-
-std::string control_path(const Config& config)
-{
-    return config.run_directory + "/control";
-}
-
-/// To the front of a supervisor that is no more; not open when there is none. Whoever has one serves our
-/// sockets, since nobody else could have got past the locks.
-UniqueFd connect_to_orphan(const std::string& path)
-{
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    if (path.size() >= sizeof address.sun_path)
-        return {};
-    std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
-    UniqueFd socket{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
-    if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
-        socket.reset();
-    return socket;
-}
-
 /// A configuration may hold the password of a backend.
 void close_own_memory()
 {
@@ -126,7 +74,7 @@ void close_own_memory()
 
 class Supervisor final : private GenerationOwner {
 public:
-    Supervisor(const ReadConfig& read_config, Config config);
+    Supervisor(const ReadConfig& read_config, Config config, ServiceEnvironment environment);
 
     int run();
 
@@ -140,22 +88,16 @@ private:
     void on_ready(Generation& generation) override;
     void on_start_failed(Generation& generation, const std::string& problem) override;
     void on_finishing(Generation& generation) override;
+    void on_front_answered(Generation& generation) override;
     void on_reload_wanted(Generation& generation, std::uint32_t request) override;
 
-    [[nodiscard]] ListeningSocket::Placement placement() const;
-    void open_sockets(const Config& config);
-    void close_sockets_not_in(const Config& config);
-    [[nodiscard]] Generation::Sockets sockets_for(const Config& config) const;
     Generation& add_generation(Config config, bool waits_to_open);
 
     void become_ready();
-    void take_places();
-    void take_place(ListeningSocket& socket);
 
     void reload();
     void refuse_change_of(const Config& config) const;
     void switch_over();
-    void give_rights();
     void abandon_reload(const std::string& problem);
     void end_reload(const std::string& problem);
 
@@ -163,7 +105,7 @@ private:
     void reap();
     void end_turn();
     void on_end_timer();
-    void finish(Duration patience);
+    void finish(Duration patience, std::string_view status);
     void kill_all();
     void fail_start(const std::string& problem);
     void log_problem(std::string_view what, std::string_view problem);
@@ -172,17 +114,17 @@ private:
     std::string run_directory_path_;
     LogTarget log_target_;
     DescriptorLog log_;
+    HeldChallengeKey challenge_key_{log_};
     UniqueFd program_;
     SystemClock clock_;
     EventLoop loop_;
     PluginFiles plugins_;
     RunDirectory run_directory_;
     Background background_;
-    bool has_orphan_; ///< a front that another supervisor has left behind serves the sockets
-    std::map<std::string, ListeningSocket> listeners_; ///< by path
-    std::optional<ListeningSocket> control_;
+    ServiceManager service_manager_;
     UniqueFd signals_;
     FdWatch signals_watch_;
+    Sockets sockets_;
     Timer end_timer_;    ///< ends a start, or a stop, that takes too long
     Timer reload_timer_; ///< the same for a reload
     std::list<Generation> generations_;
@@ -197,7 +139,7 @@ private:
     int exit_status_ = EXIT_SUCCESS;
 };
 
-Supervisor::Supervisor(const ReadConfig& read_config, Config config)
+Supervisor::Supervisor(const ReadConfig& read_config, Config config, ServiceEnvironment environment)
     : read_config_{read_config}
     , run_directory_path_{config.run_directory}
     , log_target_{config.log}
@@ -207,17 +149,16 @@ Supervisor::Supervisor(const ReadConfig& read_config, Config config)
     , run_directory_{config.run_directory, config.is_drop_in ? "saslauthd" : "posternd",
                      !config.stays_in_foreground}
     , background_{config.stays_in_foreground}
-    , has_orphan_{connect_to_orphan(control_path(config)).is_open()}
+    , service_manager_{loop_, log_, environment}
     , signals_{open_signal_fd({SIGTERM, SIGINT, SIGHUP, SIGCHLD})}
     , signals_watch_{loop_, signals_.get(), EPOLLIN, [this](std::uint32_t) { on_signals(); }}
+    , sockets_{log_, service_manager_, config, std::move(environment.descriptors)}
     , end_timer_{loop_, [this] { on_end_timer(); }}
     , reload_timer_{loop_, [this] { abandon_reload("the backends did not become ready"); }}
 {
     log_.on_syslog_lost([this] { log_.set_syslog(connect_syslog()); });
     loop_.at_turn_end([this] { end_turn(); });
-    control_.emplace(control_path(config), SocketRights{{}, {}, 0600}, placement());
-    open_sockets(config);
-    current_ = &add_generation(std::move(config), has_orphan_);
+    current_ = &add_generation(std::move(config), sockets_.has_orphan());
 }
 
 int Supervisor::run()
@@ -233,50 +174,13 @@ try {
     throw;
 }
 
-// --- sockets -----------------------------------------------------------------------------------------------
-
-ListeningSocket::Placement Supervisor::placement() const
-{
-    if (has_orphan_)
-        return ListeningSocket::Placement::beside_ours;
-    return is_ready_ ? ListeningSocket::Placement::beside : ListeningSocket::Placement::at_path;
-}
-
-void Supervisor::open_sockets(const Config& config)
-{
-    for (const ListenerConfig& listener : config.listeners) {
-        if (listeners_.contains(listener.socket))
-            continue;
-        make_directory_of(listener.socket);
-        listeners_.try_emplace(listener.socket, listener.socket, rights_of(listener), placement());
-        if (is_open_to_all(listener))
-            log_.warning("every user of this host can try passwords at " + listener.socket +
-                         ": neither its mode nor that of its directory keeps others out");
-    }
-}
-
-void Supervisor::close_sockets_not_in(const Config& config)
-{
-    std::erase_if(listeners_, [&config](const auto& entry) {
-        return std::ranges::find(config.listeners, entry.first, &ListenerConfig::socket) ==
-               config.listeners.end();
-    });
-}
-
-Generation::Sockets Supervisor::sockets_for(const Config& config) const
-{
-    Generation::Sockets sockets{{}, &*control_};
-    for (const ListenerConfig& listener : config.listeners)
-        sockets.listeners.push_back(&listeners_.at(listener.socket));
-    return sockets;
-}
-
 Generation& Supervisor::add_generation(Config config, bool waits_to_open)
 {
     GenerationOwner& owner = *this;
-    Generation::Sockets sockets = sockets_for(config);
-    return generations_.emplace_back(Generation::Services{loop_, log_, program_.get(), plugins_}, owner,
-                                     std::move(config), std::move(sockets), waits_to_open);
+    Generation::Sockets sockets = sockets_.lend(config);
+    return generations_.emplace_back(
+        Generation::Services{loop_, log_, program_.get(), plugins_, challenge_key_}, owner, std::move(config),
+        std::move(sockets), waits_to_open);
 }
 
 // --- start -------------------------------------------------------------------------------------------------
@@ -295,38 +199,16 @@ void Supervisor::become_ready()
 {
     end_timer_.cancel();
     run_directory_.write_pid(::getpid());
-    take_places();
+    sockets_.take_places(current_->config());
     current_->open();
-    for (const auto& [path, socket] : listeners_)
-        log_.info("listening on socket: " + path);
+    sockets_.store();
+    for (const ListenerConfig& listener : current_->config().listeners)
+        log_.info("listening on socket: " + listener.socket);
     run_directory_.remove_start_lock();
     if (log_target_ == LogTarget::syslog)
         log_.set_stream({});
     background_.report_ready();
-}
-
-/// Who connects from now on, connects to us; the front that served until now is asked to finish. It is asked
-/// for nothing that could be refused, so its answer is not read.
-void Supervisor::take_places()
-{
-    const UniqueFd orphan = has_orphan_ ? connect_to_orphan(control_path(current_->config())) : UniqueFd{};
-    for (auto& [path, socket] : listeners_)
-        take_place(socket);
-    take_place(*control_);
-    if (!std::exchange(has_orphan_, false))
-        return;
-    log_.notice("a front that was left without its supervisor is asked to finish");
-    const std::string request = control::write_request(control::Command::finish);
-    if (::send(orphan.get(), request.data(), request.size(), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
-        log_.warning("the front that was left behind does not listen");
-}
-
-/// A socket whose place cannot be taken is no reason to give the others up.
-void Supervisor::take_place(ListeningSocket& socket)
-try {
-    socket.take_place();
-} catch (const std::system_error& error) {
-    log_.error(error.what());
+    service_manager_.report_ready("logins are served");
 }
 
 void Supervisor::on_start_failed(Generation& generation, const std::string& problem)
@@ -344,7 +226,7 @@ void Supervisor::fail_start(const std::string& problem)
         return;
     log_problem("cannot start: ", problem);
     exit_status_ = EXIT_FAILURE;
-    finish(grace);
+    finish(grace, "cannot start: " + problem);
 }
 
 // --- reload ------------------------------------------------------------------------------------------------
@@ -363,9 +245,10 @@ void Supervisor::reload()
 try {
     is_reload_wanted_ = false;
     askers_ = std::exchange(askers_next_, {});
+    service_manager_.report_reloading();
     Config config = read_config_();
     refuse_change_of(config);
-    open_sockets(config);
+    sockets_.open(config);
     reload_timer_.schedule(clock_.now() + start_max);
     next_ = &add_generation(std::move(config), true);
     next_->start();
@@ -386,21 +269,17 @@ void Supervisor::switch_over()
 {
     reload_timer_.cancel();
     outgoing_ = std::exchange(current_, std::exchange(next_, nullptr));
-    take_places();
-    give_rights();
+    sockets_.take_places(current_->config());
     current_->open();
-    close_sockets_not_in(current_->config());
+    sockets_.close_all_but(current_->config());
+    sockets_.store();
     outgoing_->finish(longest_deadline(outgoing_->config()) + grace, false);
 }
 
-void Supervisor::give_rights()
+void Supervisor::on_front_answered(Generation& generation)
 {
-    for (const ListenerConfig& listener : current_->config().listeners)
-        try {
-            listeners_.at(listener.socket).set_rights(rights_of(listener));
-        } catch (const std::system_error& error) { // somebody has removed its file
-            log_.error(error.what());
-        }
+    if (&generation == current_)
+        service_manager_.feed_watchdog();
 }
 
 void Supervisor::on_finishing(Generation& generation)
@@ -409,6 +288,7 @@ void Supervisor::on_finishing(Generation& generation)
         return;
     outgoing_ = nullptr;
     log_.info("the configuration was read again, and is in force");
+    service_manager_.report_ready("logins are served");
     end_reload({});
 }
 
@@ -417,8 +297,9 @@ void Supervisor::abandon_reload(const std::string& problem)
     reload_timer_.cancel();
     if (Generation* const failed = std::exchange(next_, nullptr))
         failed->finish(grace, true);
-    close_sockets_not_in(current_->config());
+    sockets_.close_all_but(current_->config());
     log_problem("the configuration is not changed: ", problem);
+    service_manager_.report_ready("logins are served, but the configuration is not changed: " + problem);
     end_reload(problem);
 }
 
@@ -440,7 +321,7 @@ void Supervisor::on_signals()
         else if (is_finishing_)
             kill_all(); // asked twice: whoever asks has no time
         else
-            finish(longest_deadline(current_->config()) + grace);
+            finish(longest_deadline(current_->config()) + grace, "the last logins are served");
     }
 }
 
@@ -485,16 +366,16 @@ void Supervisor::on_end_timer()
 }
 
 /// No new connection is made from here on; the fronts serve those that are there and end.
-void Supervisor::finish(Duration patience)
+void Supervisor::finish(Duration patience, std::string_view status)
 {
     is_finishing_ = true;
+    service_manager_.report_stopping(status);
     next_ = nullptr;
     outgoing_ = nullptr;
     askers_.insert(askers_.end(), askers_next_.begin(), askers_next_.end());
     askers_next_.clear();
     end_reload("the daemon ends");
-    listeners_.clear();
-    control_.reset();
+    sockets_.close();
     reload_timer_.cancel();
     end_timer_.schedule(clock_.now() + patience);
     for (Generation& generation : generations_)
@@ -521,12 +402,13 @@ void Supervisor::kill_all()
 
 int run_supervisor(const ReadConfig& read_config)
 {
+    ServiceEnvironment environment = take_service_environment();
     Config config = read_config();
     ::signal(SIGPIPE, SIG_IGN);
     ::signal(SIGCHLD, SIG_DFL); // a caller may have ignored it, and then no child could be reaped
-    tidy_descriptors();
+    tidy_descriptors(environment.descriptors);
     close_own_memory();
-    return Supervisor{read_config, std::move(config)}.run();
+    return Supervisor{read_config, std::move(config), std::move(environment)}.run();
 }
 
 } // namespace postern

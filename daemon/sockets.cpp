@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "daemon/sockets.hpp"
+
+#include "base/posix_error.hpp"
+#include "daemon/passed_socket.hpp"
+#include "daemon/socket_path.hpp"
+#include "daemon/unix_address.hpp"
+#include "protocol/control_messages.hpp"
+
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace postern {
+
+namespace {
+
+SocketRights rights_of(const ListenerConfig& listener)
+{
+    return {listener.owner, listener.group, listener.mode};
+}
+
+std::string directory_of(const std::string& path)
+{
+    return path.substr(0, std::max<std::size_t>(path.rfind('/'), 1));
+}
+
+/// One level: what is in a directory of /run does not outlive the host's.
+void make_directory_of(const std::string& path)
+{
+    const std::string directory = directory_of(path);
+    const mode_t before = ::umask(022);
+    const int made = ::mkdir(directory.c_str(), 0755);
+    ::umask(before);
+    if (made < 0 && errno != EEXIST)
+        throw_errno("directory " + directory);
+}
+
+bool is_open_to_all(const ListenerConfig& listener)
+{
+    struct stat directory {};
+
+    return (listener.mode & S_IWOTH) != 0 && ::stat(directory_of(listener.socket).c_str(), &directory) == 0 &&
+           (directory.st_mode & S_IXOTH) != 0;
+}
+
+/// To the front of a supervisor that is no more; not open when there is none. Whoever has one serves our
+/// sockets, since nobody else could have got past the locks.
+UniqueFd connect_to_orphan(const std::string& control_path)
+try {
+    return connect_to(control_path);
+} catch (const std::system_error&) { // a path that is no address; who binds it says so
+    return {};
+}
+
+/// A socket that we have stored is named after the path that it serves now: it may have been bound to another
+/// one, beside it. Every other one serves what it was bound to.
+std::optional<std::string> path_of(const PassedDescriptor& passed)
+{
+    const auto stored = path_in_stored_name(passed.name);
+    return stored ? stored : bound_path(passed.descriptor.get());
+}
+
+ListeningSocket::Keeper keeper_of(const PassedDescriptor& passed)
+{
+    return path_in_stored_name(passed.name) ? ListeningSocket::Keeper::us
+                                            : ListeningSocket::Keeper::service_manager;
+}
+
+/// Whoever wrote the unit's file may have called a directory by its other name.
+bool is_for(const PassedDescriptor& passed, const std::string& socket)
+{
+    const auto path = path_of(passed);
+    return path && canonical_socket(*path) == canonical_socket(socket);
+}
+
+std::string text_of(const PassedDescriptor& passed)
+{
+    const auto path = path_of(passed);
+    return "descriptor " + std::to_string(passed.descriptor.get()) + " of the service manager (" +
+           escape_log_value(passed.name) +
+           (path && *path != passed.name ? ", " + escape_log_value(*path) : "") + ')';
+}
+
+} // namespace
+
+Sockets::Sockets(Log& log, ServiceManager& service_manager, const Config& config,
+                 std::vector<PassedDescriptor> passed)
+    : log_{log}
+    , service_manager_{service_manager}
+    , control_path_{config.run_directory + "/control"}
+    , has_orphan_{connect_to_orphan(control_path_).is_open()}
+    , passed_{std::move(passed)}
+{
+    control_.emplace(control_path_, SocketRights{{}, {}, 0600}, placement());
+    open(config);
+    close_passed();
+}
+
+ListeningSocket::Placement Sockets::placement() const
+{
+    if (has_orphan_)
+        return ListeningSocket::Placement::beside_ours;
+    return are_served_ ? ListeningSocket::Placement::beside : ListeningSocket::Placement::at_path;
+}
+
+void Sockets::open(const Config& config)
+{
+    for (const ListenerConfig& listener : config.listeners)
+        if (!listeners_.contains(listener.socket))
+            open(listener);
+}
+
+void Sockets::open(const ListenerConfig& listener)
+{
+    if (!open_passed(listener)) {
+        make_directory_of(listener.socket);
+        listeners_.try_emplace(listener.socket, listener.socket, rights_of(listener), placement());
+    }
+    if (listeners_.at(listener.socket).keeper() == ListeningSocket::Keeper::us && is_open_to_all(listener))
+        log_.warning("every user of this host can try passwords at " + listener.socket +
+                     ": neither its mode nor that of its directory keeps others out");
+}
+
+/// The first that serves the path. If none does that should, ours takes the place, unless somebody else
+/// serves it.
+bool Sockets::open_passed(const ListenerConfig& listener)
+{
+    const auto is_for_it = [&](const PassedDescriptor& passed) { return is_for(passed, listener.socket); };
+    for (auto found = passed_.begin(); (found = std::ranges::find_if(passed_, is_for_it)) != passed_.end();) {
+        PassedDescriptor passed = std::move(*found);
+        passed_.erase(found);
+        const std::string name = passed.name;
+        if (!adopt(listener.socket, std::move(passed)))
+            continue;
+        ListeningSocket& socket = listeners_.at(listener.socket);
+        socket.set_rights(rights_of(listener)); // of this configuration, before anybody waits who may not
+        if (name == stored_name(listener.socket))
+            stored_.insert(listener.socket);
+        else
+            forget(name); // it is stored again under the path as it is written now
+        return true;
+    }
+    return false;
+}
+
+bool Sockets::adopt(const std::string& path, PassedDescriptor passed)
+{
+    const std::string text = text_of(passed);
+    try {
+        const auto keeper = keeper_of(passed);
+        listeners_.try_emplace(path, path, std::move(passed.descriptor), keeper);
+        return true;
+    } catch (const std::runtime_error& error) {
+        log_.warning(text + " is closed: " + error.what());
+        forget(passed.name);
+        return false;
+    }
+}
+
+/// What stands in the store for no listener is of an earlier configuration, and its name goes with it.
+void Sockets::close_passed()
+{
+    for (PassedDescriptor& passed : std::exchange(passed_, {})) {
+        log_.warning(text_of(passed) + " is closed: it is for no listener");
+        forget(passed.name);
+        const auto path = path_in_stored_name(passed.name);
+        try {
+            if (path)
+                ListeningSocket{*path, std::move(passed.descriptor), ListeningSocket::Keeper::us}.keep_name(
+                    false);
+        } catch (const std::runtime_error&) { // then the name is not that socket's
+        }
+    }
+}
+
+void Sockets::forget(const std::string& name)
+{
+    if (path_in_stored_name(name))
+        service_manager_.remove_stored(name);
+}
+
+void Sockets::close_all_but(const Config& config)
+{
+    for (auto held = listeners_.begin(); held != listeners_.end();) {
+        auto& [path, socket] = *held;
+        if (std::ranges::find(config.listeners, path, &ListenerConfig::socket) != config.listeners.end()) {
+            ++held;
+            continue;
+        }
+        if (stored_.erase(path) != 0)
+            forget(stored_name(path));
+        socket.keep_name(false);
+        held = listeners_.erase(held);
+    }
+}
+
+void Sockets::close()
+{
+    for (const std::string& path : stored_)
+        listeners_.at(path).keep_name(service_manager_.keeps_descriptors());
+    stored_.clear();
+    listeners_.clear();
+    control_.reset();
+}
+
+Generation::Sockets Sockets::lend(const Config& config) const
+{
+    Generation::Sockets sockets{{}, &*control_};
+    for (const ListenerConfig& listener : config.listeners)
+        sockets.listeners.push_back(&listeners_.at(listener.socket));
+    return sockets;
+}
+
+void Sockets::take_places(const Config& config)
+{
+    const UniqueFd orphan = has_orphan_ ? connect_to_orphan(control_path_) : UniqueFd{};
+    for (auto& [path, socket] : listeners_)
+        take_place(socket);
+    take_place(*control_);
+    for (const ListenerConfig& listener : config.listeners)
+        give_rights(listener);
+    are_served_ = true;
+    if (std::exchange(has_orphan_, false))
+        dismiss(orphan);
+}
+
+/// A socket whose place cannot be taken is no reason to give the others up.
+void Sockets::take_place(ListeningSocket& socket)
+try {
+    socket.take_place();
+} catch (const std::system_error& error) {
+    log_.error(error.what());
+}
+
+void Sockets::give_rights(const ListenerConfig& listener)
+try {
+    listeners_.at(listener.socket).set_rights(rights_of(listener));
+} catch (const std::system_error& error) { // somebody has removed its file
+    log_.error(error.what());
+}
+
+/// It is asked for nothing that could be refused, so its answer is not read.
+void Sockets::dismiss(const UniqueFd& orphan)
+{
+    log_.notice("a front that was left without its supervisor is asked to finish");
+    const std::string request = control::write_request(control::Command::finish);
+    if (::send(orphan.get(), request.data(), request.size(), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+        log_.warning("the front that was left behind does not listen");
+}
+
+void Sockets::store()
+{
+    for (auto& [path, socket] : listeners_) {
+        const std::string name = stored_name(path);
+        const bool is_ours = socket.keeper() == ListeningSocket::Keeper::us;
+        if (!is_ours || name.empty() || stored_.contains(path) || !service_manager_.listens())
+            continue;
+        service_manager_.store(socket.fd(), name);
+        socket.keep_name(true);
+        stored_.insert(path);
+    }
+}
+
+} // namespace postern

@@ -1,0 +1,409 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "daemon/passed_socket.hpp"
+#include "daemon/sockets.hpp"
+#include "tests/support/descriptors.hpp"
+#include "tests/support/manual_clock.hpp"
+#include "tests/support/notify_listener.hpp"
+#include "tests/support/recording_log.hpp"
+#include "tests/support/temporary_directory.hpp"
+#include "tests/support/unix_sockets.hpp"
+
+#include <sys/stat.h>
+
+#include <catch2/catch.hpp>
+#include <initializer_list>
+
+using namespace postern;
+using Catch::Contains;
+namespace fs = std::filesystem;
+
+namespace {
+
+enum class Manager : std::uint8_t { none, listens };
+
+/// A run directory and what is around it, over several starts.
+class Host {
+public:
+    explicit Host(Manager manager = Manager::listens)
+    {
+        if (manager == Manager::listens)
+            listener_.emplace(path("notify"));
+    }
+
+    [[nodiscard]] std::string path(const std::string& name) const { return directory_.file(name); }
+
+    [[nodiscard]] std::string notify_socket() const { return listener_ ? path("notify") : ""; }
+
+    [[nodiscard]] Config config(std::initializer_list<const char*> listeners, std::uint32_t mode = 0600) const
+    {
+        Config config;
+        config.run_directory = directory_.path();
+        for (const char* name : listeners) {
+            ListenerConfig& listener = config.listeners.emplace_back();
+            listener.name = name;
+            listener.socket = path(name);
+            listener.mode = mode;
+        }
+        return config;
+    }
+
+    [[nodiscard]] mode_t mode(const std::string& name) const
+    {
+        struct stat status {};
+        REQUIRE(::lstat(path(name).c_str(), &status) == 0);
+        return status.st_mode & 07777;
+    }
+
+    /// All that it was told: the texts, in their order.
+    std::vector<std::string> told()
+    {
+        std::vector<std::string> texts;
+        for (auto heard = listener_->hear(); !heard.text.empty(); heard = listener_->hear()) {
+            texts.push_back(heard.text);
+            for (UniqueFd& descriptor : heard.descriptors)
+                stored.push_back({std::move(descriptor), heard.text.substr(heard.text.find("FDNAME=") + 7)});
+        }
+        return texts;
+    }
+
+    std::vector<PassedDescriptor> stored; ///< what the service manager has, after told()
+
+private:
+    TemporaryDirectory directory_;
+    std::optional<NotifyListener> listener_;
+};
+
+/// One life of a supervisor, as far as sockets go.
+struct Start {
+    Start(const Host& host, const Config& config, std::vector<PassedDescriptor> passed = {})
+        : manager{loop, log, ServiceEnvironment{host.notify_socket(), {}, {}, {}}}
+        , sockets{log, manager, config, std::move(passed)}
+    {
+    }
+
+    void serve(const Config& config)
+    {
+        sockets.take_places(config);
+        sockets.store();
+    }
+
+    ManualClock clock;
+    EventLoop loop{clock};
+    RecordingLog log;
+    ServiceManager manager;
+    Sockets sockets;
+};
+
+std::vector<PassedDescriptor> passed(UniqueFd descriptor, const std::string& name)
+{
+    std::vector<PassedDescriptor> all;
+    all.push_back({std::move(descriptor), name});
+    return all;
+}
+
+UniqueFd duplicate(int descriptor)
+{
+    return UniqueFd{::fcntl(descriptor, F_DUPFD_CLOEXEC, 0)};
+}
+
+int listener_of(const Start& start, const Config& config)
+{
+    return start.sockets.lend(config).listeners.front()->fd();
+}
+
+} // namespace
+
+TEST_CASE("sockets are stored once, when they are served, under their paths", "[sockets]")
+{
+    Host host;
+    const Config config = host.config({"a", "b"});
+    Start start{host, config};
+    CHECK(host.told().empty());
+    start.serve(config);
+    CHECK(host.told() == std::vector<std::string>{"FDSTORE=1\nFDNAME=" + host.path("a"),
+                                                  "FDSTORE=1\nFDNAME=" + host.path("b")});
+    start.serve(config);
+    CHECK(host.told().empty());
+}
+
+TEST_CASE("who connects between two starts is there for the second one", "[sockets]")
+{
+    Host host;
+    const Config config = host.config({"a"});
+    {
+        Start first{host, config};
+        first.serve(config);
+        host.told();
+        first.sockets.close();
+    }
+    const UniqueFd peer = connect_to(host.path("a"));
+    REQUIRE(peer.is_open());
+    REQUIRE(::send(peer.get(), "x", 1, 0) == 1);
+    Start second{host, config, std::move(host.stored)};
+    CHECK(second.log.lines.empty());
+    const UniqueFd taken = take_connection(listener_of(second, config));
+    char byte = 0;
+    CHECK(::recv(taken.get(), &byte, 1, MSG_DONTWAIT) == 1);
+    second.serve(config);
+    CHECK(host.told().empty()); // it is still stored
+}
+
+TEST_CASE("a socket that took its place by a new name is found again under its path", "[sockets]")
+{
+    Host host;
+    const Config one = host.config({"a"});
+    const Config two = host.config({"a", "b"});
+    {
+        Start first{host, one};
+        first.serve(one);
+        first.sockets.open(two);
+        first.serve(two);
+        host.told();
+        first.sockets.close();
+    }
+    REQUIRE(host.stored.size() == 2);
+    REQUIRE(bound_path(host.stored[1].descriptor.get()) != host.path("b"));
+    Start second{host, two, std::move(host.stored)};
+    CHECK(second.log.lines.empty());
+    CHECK(host.told().empty());
+}
+
+TEST_CASE("without a service manager, or before anything was stored, names go with the daemon", "[sockets]")
+{
+    const auto manager = GENERATE(Manager::none, Manager::listens);
+    Host host{manager};
+    const Config config = host.config({"a"});
+    Start start{host, config};
+    if (manager == Manager::none)
+        start.serve(config);
+    start.sockets.close();
+    CHECK_FALSE(fs::exists(host.path("a")));
+    CHECK_FALSE(fs::exists(host.path("control")));
+}
+
+TEST_CASE("a name stays only where the service manager has heard of the socket", "[sockets]")
+{
+    Host host;
+    const Config config = host.config({"a"});
+    Start start{host, config};
+    fs::remove(host.path("notify"));
+    start.serve(config);
+    start.sockets.close();
+    CHECK_FALSE(fs::exists(host.path("a")));
+}
+
+TEST_CASE("after a stop the name that was left is refused, and the next start takes its place", "[sockets]")
+{
+    Host host;
+    const Config config = host.config({"a"});
+    {
+        Start first{host, config};
+        first.serve(config);
+        host.told();
+        first.sockets.close();
+    }
+    host.stored.clear(); // what systemd does after a stop
+    CHECK_FALSE(connect_to(host.path("a")).is_open());
+    CHECK(errno == ECONNREFUSED);
+    Start second{host, config};
+    CHECK(connect_to(host.path("a")).is_open());
+}
+
+TEST_CASE("a listener that a reload drops leaves the store, and its name goes", "[sockets]")
+{
+    Host host;
+    const Config two = host.config({"a", "b"});
+    Start start{host, two};
+    start.serve(two);
+    host.told();
+    start.sockets.close_all_but(host.config({"a"}));
+    CHECK(host.told() == std::vector<std::string>{"FDSTOREREMOVE=1\nFDNAME=" + host.path("b")});
+    CHECK_FALSE(fs::exists(host.path("b")));
+    start.sockets.close();
+    CHECK(fs::exists(host.path("a")));
+}
+
+TEST_CASE("a listener that was dropped between two starts leaves the store, and its name goes", "[sockets]")
+{
+    Host host;
+    const Config two = host.config({"a", "b"});
+    {
+        Start first{host, two};
+        first.serve(two);
+        host.told();
+        first.sockets.close();
+    }
+    Start second{host, host.config({"a"}), std::move(host.stored)};
+    CHECK(host.told() == std::vector<std::string>{"FDSTOREREMOVE=1\nFDNAME=" + host.path("b")});
+    CHECK_FALSE(fs::exists(host.path("b")));
+    REQUIRE(second.log.lines.size() == 1);
+    CHECK_THAT(second.log.lines[0], Contains(host.path("b")) && Contains("for no listener"));
+}
+
+TEST_CASE("a start that fails leaves stored sockets as they are", "[sockets]")
+{
+    Host host;
+    const Config config = host.config({"a"});
+    {
+        Start first{host, config};
+        first.serve(config);
+        host.told();
+        first.sockets.close();
+    }
+    const UniqueFd somebody = make_bound_socket(host.path("z"));
+    CHECK_THROWS_AS((Start{host, host.config({"a", "z"}), std::move(host.stored)}), SocketInUse);
+    CHECK(fs::exists(host.path("a")));
+}
+
+TEST_CASE("a stored socket has the rights of the new configuration from the start", "[sockets]")
+{
+    Host host;
+    {
+        const Config config = host.config({"a"}, 0666);
+        Start first{host, config};
+        first.serve(config);
+        host.told();
+        first.sockets.close();
+    }
+    REQUIRE(host.mode("a") == 0666);
+    const Start second{host, host.config({"a"}, 0600), std::move(host.stored)};
+    CHECK(host.mode("a") == 0600);
+}
+
+TEST_CASE("a unit's socket serves the listener of its path, and stays the unit's", "[sockets]")
+{
+    Host host;
+    const Config config = host.config({"a"}, 0666);
+    const UniqueFd unit = make_bound_socket(host.path("a"));
+    ::chmod(host.path("a").c_str(), 0640);
+    Start start{host, config, passed(duplicate(unit.get()), "postern.socket")};
+    start.serve(config);
+    CHECK(start.log.lines.empty());
+    CHECK(host.told().empty()); // the unit keeps it
+    CHECK(host.mode("a") == 0640);
+    const UniqueFd peer = connect_to(host.path("a"));
+    CHECK(take_connection(listener_of(start, config)).is_open()); // the one that tried it
+    CHECK(take_connection(listener_of(start, config)).is_open());
+    start.sockets.close_all_but(host.config({}));
+    CHECK_THROWS_AS(start.sockets.open(config), SocketInUse); // that takes a restart
+    start.sockets.close();
+    CHECK(connect_to(host.path("a")).is_open());
+}
+
+TEST_CASE("a unit's socket serves the listener also where its directory has two names", "[sockets]")
+{
+    Host host;
+    fs::create_directory(host.path("run"));
+    fs::create_directory_symlink(host.path("run"), host.path("var-run"));
+    const Config config = host.config({"var-run/a"});
+    const UniqueFd unit = make_bound_socket(host.path("run/a"));
+    Start start{host, config, passed(duplicate(unit.get()), "postern.socket")};
+    start.serve(config);
+    CHECK(start.log.lines.empty());
+    CHECK(host.told().empty()); // the unit keeps it
+    const UniqueFd peer = connect_to(host.path("run/a"));
+    CHECK(take_connection(listener_of(start, config)).is_open());
+}
+
+TEST_CASE("a stored socket whose directory is called otherwise now is stored under its new path", "[sockets]")
+{
+    Host host;
+    fs::create_directory(host.path("run"));
+    fs::create_directory_symlink(host.path("run"), host.path("var-run"));
+    {
+        const Config config = host.config({"var-run/a"});
+        Start first{host, config};
+        first.serve(config);
+        host.told();
+        first.sockets.close();
+    }
+    const Config config = host.config({"run/a"});
+    Start second{host, config, std::move(host.stored)};
+    CHECK(second.log.lines.empty());
+    CHECK(host.told() == std::vector<std::string>{"FDSTOREREMOVE=1\nFDNAME=" + host.path("var-run/a")});
+    second.serve(config);
+    CHECK(host.told() == std::vector<std::string>{"FDSTORE=1\nFDNAME=" + host.path("run/a")});
+    CHECK(connect_to(host.path("run/a")).is_open());
+}
+
+TEST_CASE("a passed socket never makes the daemon wait for a connection", "[sockets]")
+{
+    Host host;
+    const Config config = host.config({"a"});
+    Start start{host, config, passed(make_bound_socket(host.path("a")), "postern.socket")};
+    CHECK((::fcntl(listener_of(start, config), F_GETFL) & O_NONBLOCK) != 0);
+}
+
+TEST_CASE("a descriptor for no listener is closed, and the log names it", "[sockets]")
+{
+    Host host;
+    const Config config = host.config({"a"});
+    const std::size_t before = open_descriptors();
+    {
+        const Start start{host, config, passed(make_bound_socket(host.path("other")), "other.socket")};
+        REQUIRE(start.log.lines.size() == 1);
+        CHECK_THAT(start.log.lines[0], Contains("other.socket") && Contains(host.path("other")) &&
+                                           Contains("is for no listener"));
+        CHECK(fs::exists(host.path("other")));
+    }
+    CHECK(open_descriptors() == before);
+}
+
+TEST_CASE("what is no socket is closed, and the log names it", "[sockets]")
+{
+    Host host;
+    const Start start{host, host.config({"a"}), passed(make_pipe().read_end, "fifo\nforged")};
+    REQUIRE(start.log.lines.size() == 1);
+    CHECK_THAT(start.log.lines[0], Contains("fifo\\x0aforged") && Contains("is for no listener"));
+}
+
+TEST_CASE("a socket that does not serve its path is closed, and ours takes the place", "[sockets]")
+{
+    const auto fault = GENERATE("name removed", "not listening", "place taken by a dead one");
+    const auto name = GENERATE("postern.socket", "stored");
+    CAPTURE(fault, name);
+    Host host;
+    const Config config = host.config({"a"});
+    UniqueFd unfit = make_bound_socket(host.path("a"), SOCK_STREAM, fault != std::string{"not listening"});
+    if (fault != std::string{"not listening"})
+        fs::remove(host.path("a"));
+    if (fault == std::string{"place taken by a dead one"})
+        make_bound_socket(host.path("a")).reset();
+    const bool is_stored = name == std::string{"stored"};
+    Start start{host, config, passed(std::move(unfit), is_stored ? host.path("a") : name)};
+    start.serve(config);
+    REQUIRE(start.log.lines.size() == 1);
+    CHECK_THAT(start.log.lines[0], Contains("is closed: "));
+    CHECK(connect_to(host.path("a")).is_open());
+    const std::vector<std::string> told = host.told();
+    REQUIRE(told.size() == (is_stored ? 2 : 1));
+    CHECK(told.front() == (is_stored ? "FDSTOREREMOVE=1\nFDNAME=" : "FDSTORE=1\nFDNAME=") + host.path("a"));
+    CHECK(told.back() == "FDSTORE=1\nFDNAME=" + host.path("a"));
+}
+
+TEST_CASE("a passed socket whose place somebody else serves ends the start", "[sockets]")
+{
+    Host host;
+    UniqueFd replaced = make_bound_socket(host.path("a"));
+    fs::remove(host.path("a"));
+    const UniqueFd somebody = make_bound_socket(host.path("a"));
+    CHECK_THROWS_AS((Start{host, host.config({"a"}), passed(std::move(replaced), "postern.socket")}),
+                    SocketInUse);
+}
+
+TEST_CASE("of two descriptors for one path, the one that serves it does", "[sockets]")
+{
+    const bool good_one_first = GENERATE(true, false);
+    Host host;
+    UniqueFd stored = make_bound_socket(host.path("a"));
+    fs::remove(host.path("a"));
+    UniqueFd unit = make_bound_socket(host.path("a"));
+    std::vector<PassedDescriptor> both;
+    both.push_back({std::move(unit), "postern.socket"});
+    both.insert(good_one_first ? both.end() : both.begin(),
+                PassedDescriptor{std::move(stored), host.path("a")});
+    const Start start{host, host.config({"a"}), std::move(both)};
+    CHECK(host.told() == std::vector<std::string>{"FDSTOREREMOVE=1\nFDNAME=" + host.path("a")});
+    CHECK(start.log.lines.size() == 1);
+    CHECK(connect_to(host.path("a")).is_open());
+}
