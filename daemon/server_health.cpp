@@ -8,6 +8,9 @@
 // would be an outage for everybody. And while all are down nobody has anything to lose by probing, so pauses
 // are short.
 //
+// One probe at a time would have a server that is well again wait for as many hanging probes as there are
+// servers before it. So while all are down each is probed by itself.
+//
 // A server that passes its probes and fails those who log in would go up and down four times a second. It is
 // probed as if it had been down all the time, until it has stayed up for as long as the longest pause.
 #include "daemon/server_health.hpp"
@@ -75,11 +78,16 @@ void ServerHealth::doubt(std::size_t number, std::string_view problem, TimePoint
         put_in_doubt(server);
 }
 
-/// At once; but who doubts it again and again does not have it probed without end.
+/// At once; but who doubts it again and again does not have it probed, or the log filled, without end.
 void ServerHealth::put_in_doubt(Server& server)
 {
+    const TimePoint now = clock_.now();
     server.is_in_doubt = true;
-    server.probe_at = std::max(clock_.now(), server.well_at + first_pause);
+    server.probe_at = std::max(now, server.well_at + first_pause);
+    if (server.doubted_at == TimePoint::min() || server.doubted_at + longest_pause <= now)
+        log_.notice(backend_ + ": server " + escape_log_value(server.name) +
+                    " is in doubt: " + escape_log_value(server.problem));
+    server.doubted_at = now;
 }
 
 /// Up, and nobody says otherwise.
@@ -161,17 +169,23 @@ std::optional<std::size_t> ServerHealth::probe_due() const
     const TimePoint next = next_event();
     if (next == TimePoint::max() || next > clock_.now())
         return std::nullopt;
-    const auto due = std::ranges::find_if(servers_, [next](const Server& server) {
-        return (server.is_down || server.is_in_doubt) && server.probe_at == next;
-    });
-    return static_cast<std::size_t>(due - servers_.begin());
+    std::size_t due = 0;
+    while (!awaits_probe(due) || servers_[due].probe_at != next)
+        ++due;
+    return due;
 }
 
-void ServerHealth::on_probe_ended(const std::optional<std::string>& problem)
+bool ServerHealth::awaits_probe(std::size_t number) const
 {
-    if (!probed_)
+    const Server& server = servers_.at(number);
+    return (server.is_down || server.is_in_doubt) && !probed_.has(number);
+}
+
+void ServerHealth::on_probe_ended(std::size_t number, const std::optional<std::string>& problem)
+{
+    if (!probed_.has(number))
         return;
-    const std::size_t number = *std::exchange(probed_, std::nullopt);
+    probed_.remove(number);
     Server& server = servers_.at(number);
     server.is_in_doubt = false;
     if (problem) {
@@ -186,9 +200,11 @@ void ServerHealth::on_probe_ended(const std::optional<std::string>& problem)
 TimePoint ServerHealth::next_event() const
 {
     TimePoint next = TimePoint::max();
-    for (const Server& server : servers_)
-        if ((server.is_down || server.is_in_doubt) && !probed_)
-            next = std::min(next, server.probe_at);
+    if (!probed_.is_empty() && !are_all_down())
+        return next;
+    for (std::size_t i = 0; i < servers_.size(); ++i)
+        if (awaits_probe(i))
+            next = std::min(next, servers_[i].probe_at);
     return next;
 }
 

@@ -31,9 +31,10 @@ public:
         std::string problem;        ///< the last one
         TimePoint down_since{};
         TimePoint back_since = TimePoint::min();
-        TimePoint well_at = TimePoint::min(); ///< when its last good probe ended
-        TimePoint probe_at{};                 ///< while it is down or in doubt
-        Duration pause{};                     ///< the last one between probes, without its jitter
+        TimePoint doubted_at = TimePoint::min(); ///< as the log has it
+        TimePoint well_at = TimePoint::min();    ///< when its last good probe ended
+        TimePoint probe_at{};                    ///< while it is down or in doubt
+        Duration pause{};                        ///< the last one between probes, without its jitter
     };
 
     /// `backend` is its name, for the log; `names` are those of its servers, of which there may be none.
@@ -46,13 +47,14 @@ public:
     /// The same of somebody who may be mistaken.
     void doubt(std::size_t server, std::string_view problem, TimePoint began = TimePoint::max());
 
-    /// The server to probe now. One at a time: nothing while another one is being probed.
+    /// The server to probe now. One at a time, unless all are down: nobody can be asked then, and whoever is
+    /// well must not wait for those that are not.
     [[nodiscard]] std::optional<std::size_t> probe_due() const;
-    void on_probe_started(std::size_t server) noexcept { probed_ = server; }
+    void on_probe_started(std::size_t server) noexcept { probed_.add(server); }
     /// `problem` says why it still cannot be asked; nothing: it can.
-    void on_probe_ended(const std::optional<std::string>& problem);
+    void on_probe_ended(std::size_t server, const std::optional<std::string>& problem);
 
-    /// When the next probe is due, unless one is going on.
+    /// When the next probe is due, unless it has to wait for the end of another one.
     [[nodiscard]] TimePoint next_event() const;
 
     /// Those that are down; and those in doubt, while another one is beyond it.
@@ -68,12 +70,13 @@ public:
     [[nodiscard]] std::string outage() const;
 
     [[nodiscard]] const std::vector<Server>& servers() const noexcept { return servers_; }
-    [[nodiscard]] std::optional<std::size_t> probed() const noexcept { return probed_; }
+    [[nodiscard]] bool is_probed(std::size_t server) const noexcept { return probed_.has(server); }
 
 private:
     [[nodiscard]] bool is_reliable(std::size_t server) const;
     [[nodiscard]] bool has_reliable_besides(std::size_t server) const;
     void put_in_doubt(Server& server);
+    [[nodiscard]] bool awaits_probe(std::size_t server) const;
     void take_down(Server& server);
     void bring_back(Server& server);
     void schedule_probe(Server& server);
@@ -86,7 +89,7 @@ private:
     Randomness randomness_;
     std::string backend_;
     std::vector<Server> servers_;
-    std::optional<std::size_t> probed_;
+    ServerSet probed_; ///< now
     std::size_t last_failed_ = 0;
 };
 

@@ -56,23 +56,45 @@ std::string uri_forms(std::span<const std::string_view> schemes)
     return alternatives(std::vector<std::string_view>{forms.begin(), forms.end()});
 }
 
-/// A port behind the last colon, unless that is one of an address in brackets.
-bool has_bad_port(std::string_view authority) noexcept
+/// HOST, ADDRESS or [ADDRESS], and a port behind a colon; or nothing at all. What else there is libldap takes
+/// for nothing, and asks localhost.
+struct Authority {
+    std::string_view host;
+    std::optional<std::string_view> port{};
+};
+
+/// An address with colons has brackets, so the host ends at the first colon behind them.
+Authority split_authority(std::string_view text) noexcept
 {
-    const std::size_t behind = authority.starts_with('[') ? authority.find(']') : 0;
-    const std::size_t colon = behind == std::string_view::npos ? behind : authority.find(':', behind);
-    return colon != std::string_view::npos && !is_port_number(authority.substr(colon + 1));
+    const std::size_t bracket = text.starts_with('[') ? text.find(']') : 0;
+    const std::size_t colon = bracket == std::string_view::npos ? bracket : text.find(':', bracket);
+    if (colon == std::string_view::npos)
+        return {text};
+    return {text.substr(0, colon), text.substr(colon + 1)};
+}
+
+bool is_host_of_uri(std::string_view host)
+{
+    const bool has_brackets = host.starts_with('[') && host.ends_with(']');
+    const bool has_colon = host.find(':') != std::string_view::npos;
+    return host.empty() || (host.find_first_of("%/") == std::string_view::npos && has_colon == has_brackets &&
+                            split_host(host));
 }
 
 void check_uri(const std::string& uri, std::span<const std::string_view> schemes)
 {
     const std::string_view scheme = scheme_of(uri, schemes);
     const std::size_t begin = scheme.empty() ? 0 : scheme.size() + 3;
-    const std::string_view authority =
-        std::string_view{uri}.substr(begin, std::min(uri.find_first_of("/?#", begin), uri.size()) - begin);
     if (scheme.empty())
         throw ConfigError{shown(uri) + ": " + uri_forms(schemes) + " was expected"};
-    if (scheme != "ldapi" && has_bad_port(authority))
+    if (scheme != "ldap" && scheme != "ldaps") // the others have a file where these have a host
+        return;
+    const std::size_t slash = std::min(uri.find('/', begin), uri.size());
+    const Authority authority = split_authority(std::string_view{uri}.substr(begin, slash - begin));
+    if (!is_host_of_uri(authority.host) || slash + 1 < uri.size())
+        throw ConfigError{shown(uri) + ": " + std::string{scheme} + "://HOST or " + std::string{scheme} +
+                          "://HOST:PORT was expected"};
+    if (authority.port && !is_port_number(*authority.port))
         throw ConfigError{shown(uri) + ": a port from 1 to 65535 was expected behind the host"};
 }
 

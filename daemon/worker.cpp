@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "daemon/worker.hpp"
 
+#include "backends/backend_types.hpp"
 #include "backends/plugin_loader.hpp"
 #include "base/log.hpp"
 #include "base/posix_error.hpp"
 #include "daemon/sandbox.hpp"
 #include "daemon/setup.hpp"
 #include "daemon/syslog_capture.hpp"
+#include "daemon/task_times.hpp"
 #include "protocol/worker_messages.hpp"
 
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <sodium.h>
@@ -33,15 +36,12 @@ namespace {
 /// Slots: one for messages, one for the password in work, and some for what a backend reads.
 constexpr std::size_t secret_slots = 8;
 
-/// A request past its deadline is ended by the supervisor, and by nobody else if there is one.
-constexpr std::chrono::seconds grace{2};
-
-/// For which nobody waits, unless somebody asks meanwhile, whose time runs before his question is read.
-constexpr std::chrono::seconds renewal_time{1};
-
 /// Between two renewals of what was prepared: a backend that wants it sooner would do nothing else.
 constexpr std::chrono::milliseconds shortest_renewal{100};
 constexpr std::chrono::milliseconds never{INT_MAX};
+
+/// Libraries free copies of a password without wiping them: the allocator overwrites what is freed.
+constexpr int freed_memory_byte = 0xa5;
 
 /// False when the front is gone.
 [[nodiscard]] bool say(MessageSocket& channel, const WorkerMessage& message)
@@ -176,19 +176,29 @@ public:
         return std::max(milliseconds::zero(), std::chrono::duration_cast<milliseconds>(left));
     }
 
-    /// At once, since others are about to ask the same server; and without waiting.
     void failed(std::size_t server, std::string_view problem) noexcept override
+    {
+        tell(server, problem, true);
+    }
+
+    void doubt(std::size_t server, std::string_view problem) noexcept override
+    {
+        tell(server, problem, false);
+    }
+
+private:
+    /// At once, since others are about to ask the same server; and without waiting.
+    void tell(std::size_t server, std::string_view problem, bool is_certain) noexcept
     try {
         if (!ends_)
             return;
         std::array<char, 2048> memory{};
         const auto message = write_worker_message(
-            memory, ServerFailed{static_cast<std::uint8_t>(server), std::string{problem}});
+            memory, ServerFailed{static_cast<std::uint8_t>(server), std::string{problem}, is_certain});
         static_cast<void>(::send(channel_, message.data(), message.size(), MSG_DONTWAIT | MSG_NOSIGNAL));
     } catch (const std::exception&) { // out of memory
     }
 
-private:
     int channel_;
     ServerSet left_alone_;
     std::optional<std::chrono::steady_clock::time_point> ends_; ///< of the task in work
@@ -208,16 +218,18 @@ public:
 
     void load_backend(int plugin, const WorkerSetup& setup)
     {
+        const BackendType* const type = find_backend_type(setup.type);
+        if (type != nullptr && type->rule != nullptr)
+            if (const std::string problem = type->rule(setup.options).problem; !problem.empty())
+                throw BackendError{problem};
         backend_ = load_plugin(plugin, setup.type).make_backend({setup.options, secrets_, log_, servers_});
     }
 
     void run(bool reads_any_file)
     {
         bool has_front = tell(WorkerReady{reads_any_file});
-        while (has_front) {
-            renew_while_idle();
-            has_front = serve_one();
-        }
+        while (has_front)
+            has_front = await_task() && serve_one();
     }
 
 private:
@@ -233,8 +245,7 @@ private:
 
     bool serve(Question& question)
     {
-        left_alone_ = ServerSet::from_bits(question.servers_left_alone);
-        begin(left_alone_, question.time_left);
+        begin(ServerSet::from_bits(question.servers_left_alone), question.time_left);
         if (backend_->is_outdated())
             return hand_back(question.id);
         const Answer answer{question.id, decide(question.request)};
@@ -253,7 +264,7 @@ private:
 
     void begin(ServerSet left_alone, std::chrono::milliseconds time)
     {
-        lifeline_.hold(time + grace);
+        lifeline_.hold(time + lifeline_grace);
         servers_.begin(left_alone, time);
     }
 
@@ -265,8 +276,10 @@ private:
 
     bool serve(const Prepare& order)
     {
-        left_alone_ = ServerSet::from_bits(order.servers_left_alone);
-        prepare(order.time_left);
+        begin(ServerSet::from_bits(order.servers_left_alone), order.time_left);
+        prepare();
+        end();
+        has_asked_to_prepare_ = false;
         return say(channel_, WorkerReady{}); // prepared or not
     }
 
@@ -274,7 +287,7 @@ private:
     template <typename Message>
     bool tell(Message message)
     {
-        message.must_prepare = !backend_->is_prepared();
+        message.must_prepare = has_asked_to_prepare_ = !backend_->is_prepared();
         return say(channel_, message);
     }
 
@@ -290,7 +303,12 @@ private:
     Decision decide(const Request& request)
     try {
         const Withholding withholding{log_, request.password};
-        return backend_->check(request);
+        switch (request.asked) {
+        case Asked::password: return backend_->check(request);
+        case Asked::challenge: return backend_->challenge(request);
+        case Asked::proof: return backend_->prove(request);
+        }
+        throw std::logic_error{"a question of a kind that does not exist"};
 
     } catch (const std::exception& error) {
         return {Verdict::unavailable, error.what()};
@@ -307,23 +325,22 @@ private:
     }
 
     /// Where it fails, the next request does without.
-    void prepare(std::chrono::milliseconds time)
-    {
-        begin(left_alone_, time);
-        try {
-            renewal_ = std::clamp(backend_->prepare(), shortest_renewal, never);
-        } catch (const std::exception& error) {
-            renewal_ = never;
-            log_.debug(std::string{"nothing could be prepared: "} + error.what());
-        }
-        end();
+    void prepare()
+    try {
+        renewal_ = std::clamp(backend_->prepare(), shortest_renewal, never);
+    } catch (const std::exception& error) {
+        renewal_ = never;
+        log_.debug(std::string{"nothing could be prepared: "} + error.what());
     }
 
-    /// What was prepared may not last, a connection for example.
-    void renew_while_idle()
+    /// What was prepared may not last, a connection for example. Who renewed it unasked would have requests
+    /// sent to him meanwhile, which waited, or died with him: so the front hears of it first, once.
+    bool await_task()
     {
-        while (renewal_ < never && !has_task_within(renewal_))
-            prepare(renewal_time);
+        if (renewal_ == never || has_asked_to_prepare_ || has_task_within(renewal_))
+            return true;
+        has_asked_to_prepare_ = true;
+        return say(channel_, WorkerReady{.must_prepare = true});
     }
 
     [[nodiscard]] bool has_task_within(std::chrono::milliseconds time) const
@@ -339,8 +356,8 @@ private:
     Secret buffer_;
     Lifeline lifeline_;
     WorkerServers servers_;
-    ServerSet left_alone_;                      ///< as was said last
     std::chrono::milliseconds renewal_ = never; ///< prepare() wants to be called after that
+    bool has_asked_to_prepare_ = false;         ///< and was told nothing since
     std::unique_ptr<Backend> backend_;
 };
 
@@ -348,6 +365,7 @@ private:
 
 int run_worker(MessageSocket& channel)
 {
+    ::mallopt(M_PERTURB, freed_memory_byte);
     auto [setup, descriptors] = receive_worker_setup(channel);
     const std::string name = setup.backend;
     int status_of_failure = worker_cannot_work;

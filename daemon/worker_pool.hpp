@@ -4,26 +4,17 @@
 #include "base/back_off.hpp"
 #include "base/clock.hpp"
 #include "daemon/config.hpp"
+#include "daemon/job_queue.hpp"
 #include "daemon/server_health.hpp"
-#include "protocol/request.hpp"
-#include "protocol/supervisor_messages.hpp"
-#include "protocol/verdict.hpp"
+#include "daemon/worker_table.hpp"
 
 #include <cstdint>
-#include <functional>
-#include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <variant>
-#include <vector>
 
 namespace postern {
-
-/// A request that a pool was given, until it is decided or abandoned.
-using JobId = std::uint64_t;
 
 /// The side of a pool that touches the world: processes and their channels. The front implements it.
 class WorkerHost {
@@ -56,31 +47,11 @@ public:
 /// all of it can be tested by hand. It has no deadlines of its own: who asked says abandon().
 class WorkerPool {
 public:
-    using OnDecision = std::function<void(Decision)>;
+    using OnDecision = JobQueue::OnDecision;
 
     /// A request that is not taken, and why: for the log.
     struct Declined {
         std::string reason;
-    };
-
-    enum class State : std::uint8_t {
-        starting,
-        preparing, ///< for its next request
-        idle,
-        busy, ///< with a request
-        probing,
-        condemned,
-    };
-
-    struct Worker {
-        State state = State::starting;
-        TimePoint started;
-        TimePoint idle_since{};
-        TimePoint busy_since{}; ///< or preparing, or probing
-        TimePoint probe_ends{}; ///< when the probe has had its time
-        std::uint64_t answers = 0;
-        JobId job = 0;           ///< the request, or the probe
-        ServerSet written_off{}; ///< by what it is at: left alone from the start, or found wanting
     };
 
     /// What happened to it since the start.
@@ -109,11 +80,13 @@ public:
     /// counts as failed, if it was asking for a while.
     void abandon(JobId job);
 
+    /// It is loaded, or has prepared; or, while it is idle, it wants to prepare again.
     void on_ready(WorkerId worker, bool must_prepare = false);
     /// To a request, or to a probe.
     void on_answer(WorkerId worker, JobId job, Decision decision, bool must_prepare = false);
-    /// It could not ask that server.
-    void on_server_failed(WorkerId worker, std::size_t server, std::string_view problem);
+    /// It could not ask that server; or asked it in vain, and it may be well all the same.
+    void on_server_failed(WorkerId worker, std::size_t server, std::string_view problem,
+                          bool is_certain = true);
     /// It is out of date: it goes, and what it was asked goes to another one.
     void on_handed_back(WorkerId worker, JobId job);
     void on_ended(WorkerId worker);
@@ -132,75 +105,61 @@ public:
     /// Whether one was ever ready.
     [[nodiscard]] bool has_been_ready() const noexcept { return has_been_ready_; }
 
-    [[nodiscard]] bool owns(WorkerId worker) const noexcept { return workers_.contains(worker); }
+    [[nodiscard]] bool owns(WorkerId worker) const noexcept { return workers_.all().contains(worker); }
 
-    [[nodiscard]] std::size_t waiting() const noexcept { return waiting_.size(); }
+    [[nodiscard]] std::size_t waiting() const noexcept { return jobs_.waiting().size(); }
 
     [[nodiscard]] const PoolConfig& config() const noexcept { return config_; }
 
-    [[nodiscard]] const std::map<WorkerId, Worker>& workers() const noexcept { return workers_; }
+    [[nodiscard]] const WorkerTable::Workers& workers() const noexcept { return workers_.all(); }
 
     [[nodiscard]] const Counts& counts() const noexcept { return counts_; }
 
     [[nodiscard]] const ServerHealth& servers() const noexcept { return servers_; }
 
 private:
-    struct Job {
-        const Request* request = nullptr;
-        TimePoint arrived;
-        TimePoint waits_until; ///< half of its time: what a worker gets has at least the other half left
-        TimePoint deadline;
-        OnDecision on_decision;
-        int hand_backs = 0;
-    };
+    using State = WorkerTable::State;
+    using Worker = WorkerTable::Worker;
 
-    using WaitingJob = std::map<JobId, Job>::iterator;
-
-    void end_waiting(TimePoint now);
-    void end_hopeless();
-    void end_slow_workers(TimePoint now);
-    void retire_idle(TimePoint now);
     [[nodiscard]] std::optional<Declined> reason_to_decline(TimePoint waits_until) const;
-    void probe_if_due();
-    [[nodiscard]] bool is_request_first();
-    [[nodiscard]] bool has_one_worker() const;
-    void blame_server_of(const Worker& worker);
-    [[nodiscard]] bool give_probe(WorkerId worker, std::size_t server);
-    void take_probe_answer(WorkerId worker, const Decision& decision, bool must_prepare);
-    [[nodiscard]] std::size_t workers_wanted(TimePoint now) const;
-    [[nodiscard]] std::size_t workers_of_use(TimePoint now) const;
-    [[nodiscard]] std::size_t impatient_jobs(TimePoint now) const;
-    [[nodiscard]] TimePoint next_event(TimePoint now) const;
-    [[nodiscard]] TimePoint next_growth(TimePoint now) const;
-    [[nodiscard]] WaitingJob next_waiting();
     void dispatch();
-    [[nodiscard]] bool give(WorkerId worker, JobId job, const Job& details);
-    void begin(Worker& worker, State state, JobId job, ServerSet written_off);
+    [[nodiscard]] bool give(WorkerId worker, JobId job, const JobQueue::Job& details);
     void await_more(WorkerId worker, bool must_prepare);
     void prepare(WorkerId worker);
-    void lose(WorkerId worker);
+    [[nodiscard]] bool is_heard_out(WorkerId worker, Worker& details, bool must_prepare);
+    void give_waiting();
+    void renew_one();
+    void probe_if_due();
+    [[nodiscard]] bool give_probe(WorkerId worker, std::size_t server);
+    void take_probe_answer(WorkerId worker, const Decision& decision, bool must_prepare);
+    [[nodiscard]] bool is_request_first() const;
+    [[nodiscard]] bool has_one_worker() const;
+    void judge_accusers(std::size_t server, WorkerId prober, bool is_well);
+    void on_hang(const Worker& worker);
+    void blame_server_of(const Worker& worker);
+
+    void end_hopeless();
+    void end_slow_workers(TimePoint now);
     void end_work_of(const Worker& worker, const std::string& reason);
+    void lose(WorkerId worker);
     void condemn(WorkerId worker);
     void retire(WorkerId worker);
+    void retire_idle(TimePoint now);
     void pause_if_early(const Worker& worker);
-    void decide(JobId job, Decision decision);
-    [[nodiscard]] std::size_t count_of(State state) const noexcept;
-    [[nodiscard]] std::size_t live_workers() const noexcept;
+    [[nodiscard]] TimePoint idle_end() const;
+    [[nodiscard]] TimePoint next_event(TimePoint now) const;
 
     const Clock& clock_;
     WorkerHost& host_;
     std::size_t backend_;
     PoolConfig config_;
     ServerHealth& servers_;
-    std::map<WorkerId, Worker> workers_;
-    std::vector<WorkerId> idle_;   ///< the last to become idle is asked first: its memory is warm
-    std::map<JobId, Job> waiting_; ///< first come, first served
-    std::set<std::pair<TimePoint, JobId>> patience_; ///< until when each of those waits
-    std::map<JobId, Job> in_work_;
-    JobId next_job_ = 1;
+    WorkerTable workers_;
+    JobQueue jobs_;
     BackOff back_off_;
     Counts counts_;
-    bool has_probed_last_ = false; ///< what a worker was given last was a probe
+    TimePoint prepares_from_ = TimePoint::min(); ///< after one that hung, for a while nobody does
+    bool has_probed_last_ = false;               ///< what a worker was given last was a probe
     bool has_settled_ = false;
     bool has_been_ready_ = false;
 };

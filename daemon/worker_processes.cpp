@@ -40,7 +40,7 @@ WorkerSetup make_setup(const Config& config, const BackendConfig& backend, const
     setup.options = backend.options;
     for (const BackendOption& option : backend.type->options)
         if (const std::string& file = backend.options.find(option.key)->second;
-            option.kind == OptionKind::file && !file.empty())
+            (option.kind == OptionKind::file || option.kind == OptionKind::present_file) && !file.empty())
             setup.files.push_back(file);
     setup.field_bytes_max =
         std::ranges::max_element(config.listeners, {}, &ListenerConfig::field_bytes_max)->field_bytes_max;

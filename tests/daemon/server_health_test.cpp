@@ -28,7 +28,7 @@ struct Site {
         const auto due = health.probe_due();
         REQUIRE(due);
         health.on_probe_started(*due);
-        health.on_probe_ended(problem);
+        health.on_probe_ended(*due, problem);
     }
 
     /// The time until the next probe, which has come then.
@@ -160,11 +160,38 @@ TEST_CASE("one server is probed at a time, the one that has waited longest first
     site.clock.advance(1s);
     CHECK(site.health.probe_due() == 2U);
     site.health.on_probe_started(2);
-    CHECK(site.health.probed() == 2U);
+    CHECK(site.health.is_probed(2));
     CHECK_FALSE(site.health.probe_due());
     CHECK(site.health.next_event() == TimePoint::max());
     CHECK(site.health.left_alone() == set_of({0, 2}));
-    site.health.on_probe_ended(std::nullopt);
+    site.health.on_probe_ended(2, std::nullopt);
+    CHECK(site.health.probe_due() == 0U);
+}
+
+TEST_CASE("while all servers are down each is probed by itself, whatever the probes of others do",
+          "[servers]")
+{
+    Site site;
+    for (const std::size_t server : {0U, 1U, 2U})
+        site.health.failed(server, "");
+    site.probe("");
+    REQUIRE(site.health.are_all_down());
+    site.clock.advance(1s);
+    for (int i = 0; i < 3; ++i) {
+        const auto due = site.health.probe_due();
+        REQUIRE(due);
+        site.health.on_probe_started(*due);
+    }
+    CHECK_FALSE(site.health.probe_due());
+    CHECK(site.health.next_event() == TimePoint::max());
+    site.health.on_probe_ended(1, std::nullopt);
+    CHECK(site.health.left_alone() == set_of({0, 2}));
+    CHECK(site.health.is_probed(0));
+    CHECK_FALSE(site.health.is_probed(1));
+    site.health.on_probe_ended(0, "");
+    site.clock.advance(15s);
+    CHECK_FALSE(site.health.probe_due()); // the third is being probed, and one is up
+    site.health.on_probe_ended(2, "");
     CHECK(site.health.probe_due() == 0U);
 }
 
@@ -175,7 +202,7 @@ TEST_CASE("a server that fails somebody while it is probed has the probe's word"
     site.wait();
     site.health.on_probe_started(0);
     site.health.failed(0, "too slow");
-    site.health.on_probe_ended(std::nullopt);
+    site.health.on_probe_ended(0, std::nullopt);
     CHECK(site.health.left_alone().is_empty());
     CHECK(site.server(0).failures == 2);
 }
@@ -184,7 +211,7 @@ TEST_CASE("the end of a probe that nobody began changes nothing", "[servers]")
 {
     Site site;
     site.health.failed(0, "");
-    site.health.on_probe_ended(std::nullopt);
+    site.health.on_probe_ended(0, std::nullopt);
     CHECK(site.health.left_alone() == set_of({0}));
 }
 
@@ -236,14 +263,15 @@ TEST_CASE("the last server that is up is asked until a probe has failed as well"
     {
         site.probe("connection refused");
         CHECK(site.health.are_all_down());
-        CHECK(site.log.lines == Lines{"4 staff: server the only one is down: connection refused"});
+        CHECK(site.log.lines == Lines{"5 staff: server the only one is in doubt: timed out",
+                                      "4 staff: server the only one is down: connection refused"});
     }
     SECTION("it does not")
     {
         site.probe(std::nullopt);
         CHECK(site.health.left_alone().is_empty());
         CHECK(site.health.next_event() == TimePoint::max());
-        CHECK(site.log.lines.empty());
+        CHECK(site.log.lines == Lines{"5 staff: server the only one is in doubt: timed out"});
     }
 }
 
@@ -272,6 +300,23 @@ TEST_CASE("a server that is doubted again and again is probed four times a secon
     site.health.doubt(0, "");
     CHECK(site.wait() == 250ms);
     CHECK(site.health.probe_due() == 0U);
+}
+
+TEST_CASE("of a server that is doubted again and again the log says so once", "[servers]")
+{
+    Site site;
+    const auto doubt_in_vain = [&site] {
+        site.health.doubt(0, "timed out");
+        if (!site.health.probe_due())
+            site.wait();
+        site.probe(std::nullopt);
+    };
+    for (int i = 0; i < 50; ++i)
+        doubt_in_vain();
+    CHECK(site.log.lines == Lines{"5 staff: server one is in doubt: timed out"});
+    site.clock.advance(15s);
+    doubt_in_vain();
+    CHECK(site.log.lines.size() == 2);
 }
 
 TEST_CASE("what began before the last good probe ended is counted, and no news", "[servers]")

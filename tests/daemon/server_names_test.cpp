@@ -60,9 +60,10 @@ TEST_CASE("what cannot be a host and a port is none", "[servers]")
 
 TEST_CASE("a directory's servers are URIs", "[servers]")
 {
-    const auto value = GENERATE(as<std::string>{}, "ldap://a", "ldap:///", "LDAPS://a:636/dc=x", "ldapi://",
-                                "ldapi://%2frun%2fldapi", "ldap://[::1]:390/", "ldap://a,ldap://b ldap://c",
-                                repeated("ldap://a", 32));
+    const auto value =
+        GENERATE(as<std::string>{}, "ldap://a", "ldap:///", "ldap://", "LDAPS://a:636/", "ldapi://",
+                 "ldapi://%2frun%2fldapi", "ldap://[::1]:390/", "ldap://[::1]", "ldap://192.0.2.1:389",
+                 "ldap://a,ldap://b ldap://c", repeated("ldap://a", 32));
     CAPTURE(value);
     CHECK(complaint("ldap", "ldap_servers", value) == "none");
 }
@@ -87,6 +88,16 @@ TEST_CASE("what cannot be a server is refused, and no password in it is shown", 
         {"ldap://" + std::string(249, 'x'), "a server's name of 256 bytes; at most 255 were expected"},
     }));
     CHECK(complaint("ldap", "ldap_servers", value) == said);
+}
+
+TEST_CASE("a URI that libldap would take for localhost, or for nothing, is refused", "[servers]")
+{
+    const auto uri =
+        GENERATE(as<std::string>{}, "ldap://ho%zz", "ldap://%/", "ldap://a#x", "ldap://#", "ldap://a/dc=x",
+                 "ldaps://a/dc=x", "ldap://a//", "ldap://[::1", "ldap://[::1]x:389", "ldap://[]", "ldap://a]",
+                 "ldap://[a]:389", "ldap://fe80::1%eth0/", "ldap://a\\b", "ldap://a\xff");
+    CAPTURE(uri);
+    CHECK(complaint("ldap", "ldap_servers", uri) != "none");
 }
 
 TEST_CASE("the servers of rimap are hosts", "[servers]")

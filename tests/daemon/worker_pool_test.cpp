@@ -8,7 +8,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-using State = WorkerPool::State;
+using State = WorkerTable::State;
 using Ids = std::vector<WorkerId>;
 
 /// Two workers, whatever happens, of whom nobody ever has enough.
@@ -1013,11 +1013,150 @@ TEST_CASE("a worker that prepares for too long is killed", "[pool]")
     p.pool.on_ready(1, true);
     p.tick();
     p.pool.on_ready(2);
-    CHECK(p.tick() == p.clock.now() + 10s);
-    p.advance(10s - 1ns);
+    CHECK(p.tick() == p.clock.now() + 6s); // before its own timer ends it, after seven
+    p.advance(6s - 1ns);
     CHECK(p.workers.killed.empty());
     p.advance(1ns);
     CHECK(p.workers.killed == Ids{1});
+}
+
+TEST_CASE("after a preparation that hung, workers are asked without one for a while", "[pool]")
+{
+    PoolAtWork p;
+    p.pool.on_ready(1, true);
+    p.tick();
+    p.pool.on_ready(2);
+    SECTION("it was killed")
+    {
+        p.advance(6s);
+    }
+    SECTION("it ended by itself")
+    {
+        p.advance(4s);
+        p.pool.on_ended(1);
+    }
+    p.advance(100ms);
+    p.pool.on_ready(3, true);
+    CHECK(p.in(State::idle) == Ids{2, 3});
+    p.check_all({"alice", "bob"});
+    CHECK(p.workers.asked.size() == 2);
+    p.advance(15s);
+    const auto question = p.next_question();
+    p.pool.on_answer(question.worker, question.job, {Verdict::accepted, ""}, true);
+    CHECK(p.in(State::preparing) == Ids{question.worker});
+}
+
+TEST_CASE("a worker that crashes while it prepares keeps nobody else from it", "[pool]")
+{
+    PoolAtWork p;
+    p.pool.on_ready(1, true);
+    p.tick();
+    p.pool.on_ended(1);
+    p.pool.on_ready(2, true);
+    CHECK(p.in(State::preparing) == Ids{2});
+}
+
+TEST_CASE("an idle worker that wants to prepare again is not asked meanwhile", "[pool]")
+{
+    PoolAtWork p{{.workers = 1, .workers_max = 1}};
+    p.all_ready();
+    p.pool.on_ready(1, true);
+    CHECK(p.in(State::preparing) == Ids{1});
+    CHECK(p.workers.preparing.front().time_left == 5s);
+    p.check("alice");
+    CHECK(p.workers.asked.empty());
+    p.pool.on_ready(1);
+    CHECK(p.user_asked() == "alice");
+    CHECK(p.workers.killed.empty());
+}
+
+TEST_CASE("idle workers prepare again one after the other, so that there are some to be asked", "[pool]")
+{
+    PoolAtWork p{{.workers = 3, .workers_max = 3}};
+    p.all_ready();
+    for (const WorkerId worker : {1U, 2U, 3U})
+        p.pool.on_ready(worker, true);
+    CHECK(p.in(State::preparing) == Ids{1});
+    p.check("alice");
+    CHECK(p.user_asked() == "alice");
+    p.pool.on_ready(1);
+    CHECK(p.in(State::preparing) == Ids{2});
+    p.pool.on_ended(2);
+    p.tick();
+    CHECK(p.workers.killed.empty());
+}
+
+TEST_CASE("a worker that is killed while it prepares again keeps nobody else from it", "[pool]")
+{
+    PoolAtWork p;
+    p.all_ready();
+    p.pool.on_ready(1, true);
+    p.pool.on_nonsense(1);
+    p.pool.on_ready(2, true);
+    CHECK(p.in(State::preparing) == Ids{2});
+}
+
+TEST_CASE("a wish to prepare again that crosses a request is no nonsense, said once", "[pool]")
+{
+    PoolAtWork p{{.workers = 1, .workers_max = 1}};
+    p.all_ready();
+    p.check_all({"alice", "bob"});
+    p.pool.on_ready(1, true);
+    CHECK(p.workers.killed.empty());
+    SECTION("it is said again behind the answer")
+    {
+        const auto question = p.next_question();
+        p.pool.on_answer(question.worker, question.job, {Verdict::accepted, ""}, true);
+        CHECK(p.in(State::preparing) == Ids{1});
+    }
+    SECTION("it is forgotten with the answer")
+    {
+        p.answer();
+        p.answer();
+        CHECK(p.in(State::idle) == Ids{1});
+        CHECK(p.workers.preparing.empty());
+    }
+    SECTION("twice is too often")
+    {
+        p.pool.on_ready(1, true);
+        CHECK(p.workers.killed == Ids{1});
+    }
+}
+
+TEST_CASE("a worker that prepares again keeps its place among those that nobody needs", "[pool]")
+{
+    PoolAtWork p{{.workers = 1, .workers_max = 2, .worker_requests_max = 0, .worker_idle = 60s}};
+    p.all_ready();
+    p.check_all({"a", "b"});
+    p.advance(10ms);
+    p.all_ready();
+    p.answer();
+    p.clock.advance(1ms);
+    p.answer();
+    REQUIRE(p.in(State::idle) == Ids{1, 2});
+    p.clock.advance(45s);
+    p.pool.on_ready(1, true);
+    p.pool.on_ready(1);
+    p.advance(15s - 1ms);
+    CHECK(p.workers.retired == Ids{1});
+}
+
+TEST_CASE("one request that waits starts one worker, however long those that are started prepare", "[pool]")
+{
+    PoolAtWork p{{.workers = 2, .workers_max = 10, .worker_requests_max = 0}};
+    p.pool.on_ready(1, true);
+    p.tick();
+    p.pool.on_ready(2, true);
+    p.check("alice");
+    for (int i = 0; i < 20; ++i) {
+        p.advance(10ms);
+        for (const WorkerId worker : p.in(State::starting))
+            p.pool.on_ready(worker, true);
+    }
+    CHECK(p.workers.started == Ids{1, 2, 3});
+    p.check("bob");
+    p.advance(10ms);
+    CHECK(p.workers.started == Ids{1, 2, 3, 4});
 }
 
 TEST_CASE("a worker that prepares what it has just prepared talks nonsense", "[pool]")
@@ -1142,14 +1281,33 @@ TEST_CASE("a probe that fails is made again, later each time", "[pool]")
 
 TEST_CASE("of a pool one worker probes at a time", "[pool]")
 {
-    PoolOfServers p;
-    p.fail_all();
+    PoolAtWork p{two_workers, {"one", "two", "three"}};
+    grown_up(p).check("who finds out");
+    const auto question = p.next_question();
+    p.pool.on_server_failed(question.worker, 0, "");
+    p.pool.on_server_failed(question.worker, 1, "");
+    p.pool.on_answer(question.worker, question.job, {Verdict::rejected, ""});
     p.advance(1s);
     CHECK(p.workers.probes.size() == 1);
     CHECK(p.in(State::idle).size() == 1);
     p.answer_probe();
     CHECK(p.workers.probes.size() == 1);
-    CHECK(p.workers.probes[0].left_alone == one);
+}
+
+TEST_CASE("while all servers are down, one that is well again waits for no hanging probe of another",
+          "[pool]")
+{
+    PoolOfServers p;
+    p.fail_all();
+    p.advance(1s);
+    REQUIRE(p.workers.probes.size() == 2);
+    CHECK(p.workers.probes[0].left_alone == two);
+    CHECK(p.workers.probes[1].left_alone == one);
+    p.workers.probes.pop_front();
+    p.answer_probe();
+    CHECK(p.left_alone() == one);
+    p.check("alice");
+    CHECK(p.user_asked() == "alice");
 }
 
 TEST_CASE("a probe has its worker before those who wait", "[pool]")
@@ -1211,7 +1369,7 @@ TEST_CASE("a probe whose worker is lost has failed, and is made again by another
         p.pool.on_handed_back(probe.worker, probe.job);
     }
     CHECK(p.left_alone() == one);
-    CHECK_FALSE(p.servers.probed());
+    CHECK_FALSE(p.servers.is_probed(0));
     p.advance(500ms);
     REQUIRE(p.workers.probes.size() == 2);
     CHECK(p.workers.probes[1].worker != probe.worker);
@@ -1259,6 +1417,35 @@ TEST_CASE("while all servers are down requests are declined at once, and no work
     p.check("bob");
     CHECK(p.user_asked() == "bob");
     CHECK(p.workers.asked[0].left_alone == two);
+}
+
+TEST_CASE("a worker that is not certain puts a server in doubt, which is left alone until its probe",
+          "[pool]")
+{
+    PoolOfServers p;
+    p.check("who finds out");
+    const auto question = p.workers.asked.back();
+    p.pool.on_server_failed(question.worker, 0, "silent", false);
+    CHECK(p.is_in_doubt(0));
+    CHECK_FALSE(p.servers.servers()[0].is_down);
+    CHECK(p.left_alone() == one);
+    p.advance(10ms);
+    CHECK(p.workers.probes.front().left_alone == two);
+    p.answer_probe();
+    CHECK(p.left_alone() == none);
+    p.pool.on_server_failed(question.worker, 0, "silent", false); // began before that probe ended
+    CHECK_FALSE(p.is_in_doubt(0));
+}
+
+TEST_CASE("a server in doubt that fails its probe is down", "[pool]")
+{
+    PoolOfServers p;
+    p.check("who finds out");
+    p.pool.on_server_failed(p.workers.asked.back().worker, 0, "silent", false);
+    p.tick();
+    p.answer_probe({Verdict::unavailable, "no greeting"});
+    CHECK(p.servers.servers()[0].is_down);
+    CHECK(p.left_alone() == one);
 }
 
 TEST_CASE("those who wait when the last server goes down wait no longer", "[pool]")
@@ -1318,7 +1505,7 @@ TEST_CASE("a request that hangs to its deadline blames the server that it was wa
     {
         p.pool.on_server_failed(p.workers.asked[0].worker, 1, "timed out");
         p.servers.on_probe_started(1);
-        p.servers.on_probe_ended(std::nullopt);
+        p.servers.on_probe_ended(1, std::nullopt);
         p.pool.abandon(job);
         CHECK(p.servers.servers()[0].is_down);
         CHECK(p.left_alone() == one);
@@ -1356,6 +1543,33 @@ TEST_CASE("a request that had its worker for less than two seconds blames nobody
     CHECK_FALSE(p.is_in_doubt(1));
 }
 
+TEST_CASE("a request with little time blames a server after half of it", "[pool]")
+{
+    PoolOfServers p;
+    const JobId job = p.check("alice", 1s);
+    p.clock.advance(500ms - 1ns);
+    SECTION("not before")
+    {
+        p.pool.abandon(job);
+        CHECK_FALSE(p.is_in_doubt(0));
+    }
+    SECTION("then")
+    {
+        p.clock.advance(1ns);
+        p.pool.abandon(job);
+        CHECK(p.is_in_doubt(0));
+    }
+}
+
+TEST_CASE("a request with next to no time blames nobody", "[pool]")
+{
+    PoolOfServers p;
+    const JobId job = p.check("alice", 200ms);
+    p.clock.advance(200ms);
+    p.pool.abandon(job);
+    CHECK_FALSE(p.is_in_doubt(0));
+}
+
 TEST_CASE("a request that nobody took yet takes no server down when it is abandoned", "[pool]")
 {
     PoolOfServers p{{.workers = 1, .workers_max = 1}};
@@ -1364,24 +1578,56 @@ TEST_CASE("a request that nobody took yet takes no server down when it is abando
     CHECK(p.left_alone() == none);
 }
 
-TEST_CASE("a worker without work may doubt a server, which is probed, and one that has not loaded may not",
-          "[pool]")
+TEST_CASE("a worker without work, or that has not loaded, has nothing to say of servers", "[pool]")
 {
     PoolOfServers p;
     p.pool.on_server_failed(1, 0, "connection closed");
-    CHECK_FALSE(p.servers.servers()[0].is_down);
-    CHECK(p.is_in_doubt(0));
-    CHECK(p.left_alone() == one);
-    CHECK(p.pool.start_missing() == p.clock.now());
-    p.tick();
-    CHECK(p.workers.probes.front().left_alone == two);
-    p.answer_probe();
-    CHECK(p.left_alone() == none);
-    p.pool.on_ended(2);
+    CHECK(p.workers.killed == Ids{1});
     p.tick();
     p.pool.on_server_failed(3, 1, "");
-    CHECK(p.workers.killed == Ids{3});
+    CHECK(p.workers.killed == Ids{1, 3});
+    CHECK_FALSE(p.is_in_doubt(0));
     CHECK(p.left_alone() == none);
+}
+
+namespace {
+
+/// Two are asked, the first worker complains of the first server, and a probe follows; or two.
+void complain(PoolOfServers& p, const std::vector<Decision>& of_probes)
+{
+    p.check_all({"alice", "bob"});
+    for (int i = 0; i < 2; ++i) {
+        const auto question = p.next_question();
+        if (question.worker == 1)
+            p.pool.on_server_failed(1, 0, "a lie");
+        p.pool.on_answer(question.worker, question.job, {Verdict::rejected, ""});
+    }
+    for (const Decision& decision : of_probes) {
+        p.advance(15s);
+        if (!p.workers.probes.empty())
+            p.answer_probe(decision);
+    }
+}
+
+} // namespace
+
+TEST_CASE("a worker that alone complains of servers, which others find well, is replaced", "[pool]")
+{
+    PoolOfServers p;
+    int complaints = 0;
+    while (p.workers.killed.empty() && ++complaints < 50)
+        complain(p, {{Verdict::accepted, ""}});
+    CHECK(p.workers.killed == Ids{1});
+    CHECK(complaints >= 5);
+    CHECK(complaints < 50);
+}
+
+TEST_CASE("a worker that complains of servers that others cannot ask either is believed", "[pool]")
+{
+    PoolOfServers p;
+    for (int i = 0; i < 20; ++i)
+        complain(p, {{Verdict::unavailable, "connection refused"}, {Verdict::accepted, ""}});
+    CHECK(p.workers.killed.empty());
 }
 
 TEST_CASE("probes go round, so that none is always made by the worker that is sick", "[pool]")
@@ -1452,8 +1698,17 @@ TEST_CASE("a worker that hangs while it prepares has a server doubted", "[pool]"
     p.pool.on_ended(1);
     p.tick();
     p.pool.on_ready(3, true);
-    p.advance(10s);
-    CHECK(p.workers.killed == Ids{3});
+    SECTION("it is killed")
+    {
+        p.advance(6s);
+        CHECK(p.workers.killed == Ids{3});
+    }
+    SECTION("it ends by itself")
+    {
+        p.clock.advance(4s);
+        p.pool.on_ended(3);
+        p.tick();
+    }
     CHECK(p.servers.servers()[0].problem == "it did not answer in time");
     REQUIRE(p.workers.probes.size() == 1);
     CHECK(p.workers.probes[0].left_alone == two);

@@ -115,17 +115,6 @@ public:
         return std::get<Message>(message);
     }
 
-    /// Its answer, behind what renewals before the question may have said.
-    Answer answer()
-    {
-        while (true) {
-            const WorkerMessage message = next_message();
-            if (const auto* const answer = std::get_if<Answer>(&message))
-                return *answer;
-            REQUIRE(std::holds_alternative<ServerFailed>(message));
-        }
-    }
-
     /// It is loaded, and has prepared.
     WorkerAtWork& settled()
     {
@@ -255,28 +244,43 @@ TEST_CASE("a preparation that fails is reported, and the next request does witho
     CHECK(worker.next<Answer>().decision.reason == worker.file("one"));
 }
 
-TEST_CASE("what was prepared is renewed while nobody asks, without a word unless a server fails", "[worker]")
+TEST_CASE("a worker that would renew what it has prepared asks first, once", "[worker]")
 {
     WorkerAtWork worker;
     worker.settled().ask("renew");
     CHECK(worker.next<Answer>().must_prepare);
     worker.prepare();
     CHECK_FALSE(worker.next<WorkerReady>().must_prepare);
-    worker.tell("one", "down prepare");
-    CHECK(worker.next<ServerFailed>().server == 0);
-    worker.ask("which", one);
-    CHECK(worker.answer().decision.reason == worker.file("two"));
+    CHECK(worker.next<WorkerReady>().must_prepare);
+    CHECK(worker.asked("one") == Occasions{"prepare", "check", "prepare"});
+    SECTION("and may")
+    {
+        worker.prepare();
+        CHECK_FALSE(worker.next<WorkerReady>().must_prepare);
+        CHECK(worker.asked("one").size() == 4);
+        CHECK(worker.next<WorkerReady>().must_prepare); // and so on
+    }
+    SECTION("and answers meanwhile, if it is asked")
+    {
+        worker.ask("which");
+        CHECK(worker.next<Answer>().decision.reason == worker.file("one"));
+    }
 }
 
-TEST_CASE("a renewal has one second, since who asks meanwhile waits for its end", "[worker]")
+TEST_CASE("a worker whose options break a rule of their type says that none like it can work", "[worker]")
 {
-    WorkerAtWork worker;
-    worker.settled().ask("renew");
-    CHECK(worker.next<Answer>().must_prepare);
-    worker.prepare(); // which has twenty
-    CHECK_FALSE(worker.next<WorkerReady>().must_prepare);
-    worker.tell("one", "time prepare");
-    CHECK(std::stoi(worker.next<ServerFailed>().problem) <= 1'000);
+    auto [front, worker] = make_message_sockets();
+    const UniqueFd plugin = open_plugin(POSTERN_PLUGIN_DIRECTORY "/" + plugin_file_name("fault"));
+    WorkerSetup setup;
+    setup.backend = "mail";
+    setup.type = "rimap";
+    setup.options = {{"rimap_tls", "none"}, {"rimap_ca_file", "/ca.pem"}};
+    send_setup(front, setup, std::array{plugin.get()});
+    CHECK(run_child("", [&worker = worker] { return run_worker(worker); }).status == worker_cannot_work);
+    std::string memory(worker_message_bytes_max(64), '\0');
+    const auto said = parse_worker_message(front.receive(memory).bytes);
+    REQUIRE(said);
+    CHECK_THAT(std::get<WorkerLogLine>(*said).text, Catch::StartsWith("mail: rimap_ca_file is set, and"));
 }
 
 TEST_CASE("a worker whose backend cannot be made says that none like it can work", "[worker]")

@@ -137,7 +137,7 @@ def test_when_all_servers_are_down_nobody_is_asked_and_everybody_is_told_at_once
     one.will("down")
     two.will("down")
     assert postern.ask("anybody", "good").is_unavailable
-    eventually(lambda: "up" not in servers(postern), "a probe has failed as well")
+    eventually(lambda: not {"up", "in doubt"} & set(servers(postern)), "a probe has failed as well")
     asked = one.asked() + two.asked()
     with ThreadPoolExecutor(8) as pool:
         assert all(reply.is_unavailable for reply in pool.map(lambda _: postern.ask("anybody", "good"), range(50)))
@@ -204,6 +204,46 @@ def test_a_worker_that_prepares_is_not_asked_meanwhile(start, one):
     assert status(postern)["workers_lost"] == 0
 
 
+def test_a_server_at_which_preparing_hangs_is_no_outage(start_postern, one, two):
+    one.will("hang prepare")
+    postern = start_postern("--fault-servers", f"{one} {two}", "--deadline", "4s", backend="fault", workers=2)
+    eventually(lambda: status(postern)["servers"][0]["problem"] == "it did not answer in time", "it is blamed", 60)
+    eventually(lambda: postern.ask("anybody", "good").is_accepted, "somebody is let in", 60)
+
+
+def test_servers_at_which_preparing_hangs_are_no_outage(start_postern, one, two):
+    one.will("hang prepare")
+    two.will("hang prepare")
+    postern = start_postern("--fault-servers", f"{one} {two}", "--deadline", "4s", backend="fault", workers=2)
+    eventually(lambda: postern.ask("anybody", "good").is_accepted, "somebody is let in", 60)
+
+
+def test_a_worker_that_renews_what_it_has_prepared_is_not_asked_meanwhile(start, one):
+    """Not even while that hangs, which is an end of the worker and not of a login."""
+    postern = start()
+    assert postern.ask("renew", "good").is_accepted
+    eventually(lambda: one.asked("prepare") > 3, "it renews")
+    one.will("hang prepare")
+    eventually(lambda: sorted(states(postern)) == ["idle", "preparing"], "the renewal hangs")
+    assert all(postern.ask("anybody", "good").is_accepted for _ in range(10))
+    eventually(lambda: status(postern)["workers_lost"] == 1, "it is killed", 60)
+    assert status(postern)["servers"][0]["problem"] == "it did not answer in time"
+
+
+def test_a_server_in_doubt_is_said_to_be(start_postern, one):
+    """A request fails at it, and its probe waits: both see the same order, on different occasions."""
+    postern = start_postern("--fault-servers", str(one), "--deadline", "4s", backend="fault", workers=2)
+    eventually(lambda: states(postern) == ["idle", "idle"], "all have prepared")
+    one.will("wait")
+    assert postern.ask("anybody", "good").is_unavailable
+    eventually(lambda: servers(postern) == ["in doubt"], "the status says so")
+    line = f"fault: server {one} is in doubt: it did not answer in time"
+    eventually(lambda: line in postern.output, "so does the log")
+    one.is_well_again()
+    eventually(lambda: servers(postern) == ["up"], "the probe goes well")
+    assert postern.ask("anybody", "good").is_accepted
+
+
 def test_a_daemon_starts_while_all_its_servers_are_down_and_heals(start_postern, one, two):
     one.will("down")
     two.will("down")
@@ -224,7 +264,7 @@ def test_the_status_says_how_servers_are(start, one, two):
     assert which(postern) == str(one.file)
     one.will("down")
     assert postern.ask("anybody", "good").is_unavailable
-    eventually(lambda: "up" not in servers(postern), "a probe has failed as well")
+    eventually(lambda: not {"up", "in doubt"} & set(servers(postern)), "a probe has failed as well")
     one.will("wait probe")
     first = eventually(lambda: next((server for server in status(postern)["servers"] if server["state"] == "probing"),
                                     None), "one is probed")
