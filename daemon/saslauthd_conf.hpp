@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
 
-#include "backends/backend_types.hpp"
 #include "daemon/config_problem.hpp"
+#include "daemon/saslauthd_keys.hpp"
 
 #include <cstddef>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,9 +12,6 @@
 namespace postern {
 
 inline constexpr const char* default_saslauthd_conf = "/etc/saslauthd.conf";
-
-/// The types whose options a saslauthd.conf holds.
-using TypeList = std::vector<const BackendType*>;
 
 /// What a saslauthd.conf says, in the words of this program.
 struct SaslauthdConf {

@@ -445,6 +445,8 @@ TEST_CASE("the instance of a service is one line for each", "[saslauthd.conf]")
           Options{{"krb5_instances", "imap=post smtp=Out"}});
     CHECK(options("krb5_instances: pop=x\nkrb5_imap_instance: y\n") ==
           Options{{"krb5_instances", "pop=x imap=y"}});
+    CHECK(said(conf("krb5_instances: pop\n").problems) ==
+          Lines{"1 krb5_instances: pop: SERVICE=INSTANCE was expected"});
     for (const std::string instance : {"a b", "a,b", ","})
         CHECK(said(conf("krb5_imap_instance: " + instance + "\n").problems) ==
               Lines{"1 krb5_imap_instance: an instance without blanks and commas in it was expected"});

@@ -90,7 +90,7 @@ def test_rimap_needs_a_server():
     done = check("-a", "rimap")
     assert (done.returncode, done.stderr) == (
         1, f"{POSTERND}: -a rimap needs the server that it asks: -O HOST or -O HOST/PORT\n")
-    for flags in (["-O", "[::1]/143"], ["-O", "mail.example.org/imap"], ["--rimap-host", "a,b/993"]):
+    for flags in (["-O", "[::1]/143"], ["-O", "mail.example.org/imap"], ["--rimap-host", "a,b/1143"]):
         assert check("-a", "rimap", *flags).stderr == "the flags are OK\n"
 
 
