@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // A login is in one of two states: somebody is being asked, or it is refused and waits for its moment. Either
-// way it stands in one set, ordered by when it wakes: at its deadline, or at the moment it leaves. So there
-// is one bound in time for every login, whatever hangs.
+// way it stands in one set, ordered by when it wakes: when the one who is asked has had his time, or at the
+// moment it leaves. So there is one bound in time for every login, whatever hangs.
+//
+// Who has somebody behind him that is asked about an outage has a share of the time that is left, since one
+// who hangs would leave nothing to the others: of two backends the first has half of the deadline. The last
+// has all that is left, and so has one whose outage ends the chain.
 //
 // A refusal leaves failure_delay after the request came, give or take a tenth, and not after the answer: the
 // time that a backend took tells nothing about whether it knew the user.
@@ -25,25 +29,81 @@ Authenticator::Authenticator(const Clock& clock, Log& log, Randomness randomness
     , backends_{std::move(settings.backends)}
     , delayed_max_{settings.delayed_max}
     , success_level_{settings.success_level}
+    , mechanisms_{std::move(settings.mechanisms)}
+    , challenge_key_{settings.challenge_key}
+    , host_name_{std::move(settings.host_name)}
 {
     for (RouteConfig& route : settings.routes)
         routes_.push_back({std::move(route), {}});
     for (Route& route : routes_)
         route.failure_delay = route.config.failure_delay;
     counts_.decisions.resize(backends_.size());
+    mechanisms_.resize(backends_.size());
 }
 
-void Authenticator::authenticate(Request request, const LoginTerms& terms, OnVerdict on_verdict) noexcept
+void Authenticator::authenticate(Request request, const LoginTerms& terms, OnOutcome on_outcome) noexcept
+{
+    Login& login = begin(std::move(request), terms);
+    login.on_outcome = std::move(on_outcome);
+    ask_first(login);
+}
+
+void Authenticator::challenge(Request request, const LoginTerms& terms, OnChallenge on_challenge) noexcept
+{
+    request.asked = Asked::challenge;
+    Login& login = begin(std::move(request), terms);
+    login.on_challenge = std::move(on_challenge);
+    ask_first(login);
+}
+
+void Authenticator::prove(Request request, const Challenge& challenge, const LoginTerms& terms,
+                          OnOutcome on_outcome) noexcept
+{
+    request.asked = Asked::proof;
+    Login& login = begin(std::move(request), terms);
+    login.on_outcome = std::move(on_outcome);
+    login.chain.clear();
+    if (challenge.backend != no_backend)
+        login.chain = {ChainLink{challenge.backend, {}}};
+    if (challenge.decision.verdict == Verdict::accepted)
+        ask_next(login);
+    else
+        refuse(login, challenge.decision);
+}
+
+Authenticator::Login& Authenticator::begin(Request request, const LoginTerms& terms)
 {
     Route& route = routes_.at(terms.route);
+    normalise(request, terms.names);
     const Chain& chain = route.config.chain_for(request.realm);
-    normalise(request, terms.joins_realm);
+    std::string account = account_name(request, terms.names);
+    Chain asked = request.asked == Asked::password ? chain : who_proves(chain, request.mechanism);
     logins_.push_back(
-        Login{std::move(request), route, chain, clock_.now(), terms.deadline, std::move(on_verdict)});
+        Login{std::move(request), std::move(account), route, clock_.now(), terms.deadline, std::move(asked)});
     Login& login = logins_.back();
     login.self = std::prev(logins_.end());
     wake_at(login, terms.deadline);
-    ask_next(login);
+    return login;
+}
+
+/// Those in front of the first one that takes passwords only. Who is behind it is not asked: a user whom it
+/// would reject or bar must not get in by an older entry there.
+Chain Authenticator::who_proves(const Chain& chain, std::string_view mechanism) const
+{
+    const auto end = std::ranges::find_if(chain, [&](const ChainLink& link) {
+        return std::ranges::count(mechanisms_[link.backend], mechanism) == 0;
+    });
+    return {chain.begin(), end};
+}
+
+/// A realm whose first backend does not serve the mechanism is like one that does not know the user.
+void Authenticator::ask_first(Login& login)
+{
+    const bool is_asked_of_some = login.request.asked != Asked::password;
+    if (is_asked_of_some && login.chain.empty() && !login.route.config.chain_for(login.request.realm).empty())
+        refuse(login, {Verdict::rejected, "the first backend of this realm does not serve this mechanism"});
+    else
+        ask_next(login);
 }
 
 void Authenticator::ask_next(Login& login)
@@ -57,8 +117,10 @@ void Authenticator::ask_next(Login& login)
 
 void Authenticator::ask(Login& login, std::size_t link)
 {
+    login.link_deadline = link_deadline(login, link);
+    wake_at(login, login.link_deadline);
     const auto asked =
-        pool_of(login, link).check(login.request, login.deadline, [this, &login](Decision decision) {
+        pool_of(login, link).check(login.request, login.link_deadline, [this, &login](Decision decision) {
             login.job.reset();
             take(login, std::move(decision));
         });
@@ -68,52 +130,95 @@ void Authenticator::ask(Login& login, std::size_t link)
         login.job = std::get<JobId>(asked);
 }
 
+TimePoint Authenticator::link_deadline(const Login& login, std::size_t link) const
+{
+    using std::chrono::milliseconds;
+    const std::size_t others = links_behind_outage(login.chain, link);
+    if (others == 0)
+        return login.deadline;
+    const auto left = std::chrono::duration_cast<milliseconds>(login.deadline - clock_.now());
+    return clock_.now() + share_of_time(std::max(left, milliseconds::zero()), others, milliseconds::max());
+}
+
 void Authenticator::take(Login& login, Decision decision)
 {
     note(login, std::move(decision));
     ask_next(login);
 }
 
+/// Of a challenge only an outage counts: the proof will be the login.
 void Authenticator::note(Login& login, Decision decision)
 {
-    counts_.decisions[login.chain[login.verdicts.size()].backend].count(decision.verdict);
-    login.route.failure_delay = std::max(login.route.failure_delay, decision.failure_delay);
+    if (!login.on_challenge || decision.verdict == Verdict::unavailable)
+        counts_.decisions[login.chain[login.verdicts.size()].backend].count(decision.verdict);
+    raise_failure_delay(login, decision.failure_delay);
     login.verdicts.push_back(decision.verdict);
     login.reasons.push_back(std::move(decision.reason));
+    login.reply = std::move(decision.reply);
 }
 
-/// The deadline has come while a backend had the request.
+/// For good, and for everybody: all refusals of a route look alike.
+void Authenticator::raise_failure_delay(const Login& login, std::chrono::milliseconds asked)
+{
+    Route& route = login.route;
+    if (asked <= route.failure_delay)
+        return;
+    route.failure_delay = asked;
+    log_.notice("refusals of route " + escape_log_value(route.config.name) + " wait for " +
+                std::to_string(asked.count()) + " ms from now on, as backend " +
+                escape_log_value(backends_[login.chain[login.verdicts.size()].backend]) + " asks for");
+}
+
+/// The time of a backend is over while it has the request; and the login's own, too, if it was the last.
 void Authenticator::give_up(Login& login)
 {
     pool_of(login, login.verdicts.size()).abandon(*std::exchange(login.job, std::nullopt));
-    note(login, {Verdict::unavailable, "no answer within the deadline"});
-    conclude(login, Verdict::unavailable);
+    const bool is_last = login.link_deadline >= login.deadline;
+    take(login, {Verdict::unavailable,
+                 is_last ? "no answer within the deadline" : "no answer within its share of the deadline"});
+}
+
+/// It is known without asking.
+void Authenticator::refuse(Login& login, const Decision& decision)
+{
+    login.verdicts.push_back(decision.verdict);
+    login.reasons.push_back(decision.reason);
+    conclude(login, decision.verdict);
 }
 
 void Authenticator::conclude(Login& login, Verdict verdict)
 {
     login.verdict = verdict;
-    counts_.verdicts.count(verdict);
-    log(login);
     login.request.password.clear();
-    if (is_refusal(verdict))
+    const bool is_login = !login.on_challenge || verdict == Verdict::unavailable;
+    if (is_login) {
+        counts_.verdicts.count(verdict);
+        log(login);
+    }
+    if (is_login && is_refusal(verdict))
         delay(login);
     else
         wake_at(login, TimePoint::min()); // leaves in the next tick(), not inside of whoever asked
 }
 
-/// In the name of the last backend that said what the whole came to.
-void Authenticator::log(const Login& login)
+/// The last one who said what the whole came to; none where nobody was asked.
+std::optional<std::size_t> Authenticator::decisive_link(const Login& login) noexcept
 {
     std::size_t link = login.verdicts.size();
     while (link > 0 && login.verdicts[link - 1] != login.verdict)
         --link;
-    if (link == 0)
+    return link == 0 ? std::nullopt : std::optional{link - 1};
+}
+
+void Authenticator::log(const Login& login)
+{
+    const auto link = decisive_link(login);
+    if (!link)
         return log_login(log_, success_level_, login.request, login.verdict, {},
                          "no backend is configured for this realm");
-    const std::size_t backend = login.chain[link - 1].backend;
-    log_login(log_, success_level_, login.request, login.verdict, backends_[backend],
-              login.reasons[link - 1]);
+    const std::string_view backend =
+        *link < login.chain.size() ? std::string_view{backends_[login.chain[*link].backend]} : "";
+    log_login(log_, success_level_, login.request, login.verdict, backend, login.reasons[*link]);
 }
 
 void Authenticator::delay(Login& login)
@@ -146,7 +251,30 @@ void Authenticator::leave(Login& login)
     delayed_.erase(&login);
     std::list<Login> leaving;
     leaving.splice(leaving.begin(), logins_, login.self);
-    login.on_verdict(login.verdict);
+    if (login.on_challenge)
+        login.on_challenge(challenge_of(login));
+    else
+        login.on_outcome({login.verdict, login.account,
+                          login.verdict == Verdict::accepted ? std::string_view{login.reply} : ""});
+}
+
+/// Whoever the user is, it looks as if there were something to prove.
+Challenge Authenticator::challenge_of(const Login& login) const
+{
+    if (login.verdict == Verdict::unavailable)
+        return {};
+    const std::size_t link = decisive_link(login).value_or(0);
+    const std::size_t backend = link < login.chain.size() ? login.chain[link].backend : no_backend;
+    if (login.verdict == Verdict::accepted)
+        return {login.reply, {Verdict::accepted, ""}, backend};
+    return {believable_challenge_of(login.request), {login.verdict, login.reasons[link]}, backend};
+}
+
+/// Of a user who exists, USER and USER@HOST are one entry of a sasldb, with one salt.
+std::string Authenticator::believable_challenge_of(const Request& request) const
+{
+    const std::string& realm = request.realm.empty() ? host_name_ : request.realm;
+    return believable_challenge(challenge_key_, request.user + '@' + realm, request.mechanism);
 }
 
 TimePoint Authenticator::tick()

@@ -4,15 +4,20 @@
 #include "base/clock.hpp"
 #include "base/log.hpp"
 #include "base/randomness.hpp"
+#include "daemon/believable_challenge.hpp"
 #include "daemon/config.hpp"
+#include "daemon/normalise.hpp"
 #include "daemon/worker_pool.hpp"
 #include "protocol/request.hpp"
 
+#include <cstdint>
 #include <functional>
 #include <list>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace postern {
@@ -27,12 +32,31 @@ struct LoginCounts {
 /// What the listener that a login came in by has to say about it.
 struct LoginTerms {
     TimePoint deadline; ///< by then it is decided
-    bool joins_realm = false;
+    const NameRules& names;
     std::size_t route = 0; ///< index into Config::routes
+};
+
+/// What became of a login.
+struct Outcome {
+    Verdict verdict = Verdict::unavailable;
+    std::string_view account; ///< its name, normalised
+    std::string_view reply;   ///< to an accepted proof: what the backend has to say to the client
+};
+
+inline constexpr std::size_t no_backend = SIZE_MAX;
+
+/// What a client must know before it can prove that it has a password, and what is to be remembered until it
+/// does. One that nobody can prove anything about looks the same from outside.
+struct Challenge {
+    std::string reply;                ///< for the client; empty: nobody could be asked
+    Decision decision;                ///< about the user: accepted, or how the proof will be refused
+    std::size_t backend = no_backend; ///< that said so
 };
 
 /// The life of a login, from a request to its verdict: normalise the name, ask whom the chain says, log, and
 /// let refusals leave at equal distance from their arrival.
+///
+/// A login by a challenge mechanism comes in two steps, challenge() and prove(); the second is the login.
 ///
 /// Knows neither protocols nor backends. Lives in the front; time comes from a Clock, so that every deadline
 /// can be tested by hand.
@@ -43,18 +67,31 @@ public:
         std::vector<std::string> backends; ///< names, for the log; in the order of the pools
         std::size_t delayed_max = 1024;
         LogLevel success_level = LogLevel::debug; ///< of the line about an accepted login
+        /// The challenge mechanisms of each backend; fewer than there are backends: the others have none.
+        std::vector<std::span<const std::string_view>> mechanisms{};
+        ChallengeKey challenge_key{};
+        std::string host_name{}; ///< a sasldb takes it for the realm of who names none
     };
 
-    using OnVerdict = std::function<void(Verdict)>;
+    using OnOutcome = std::function<void(const Outcome&)>;
+    using OnChallenge = std::function<void(Challenge)>;
 
     Authenticator(const Clock& clock, Log& log, Randomness randomness, std::span<WorkerPool> pools,
                   Settings settings);
     Authenticator(const Authenticator&) = delete;
     Authenticator& operator=(const Authenticator&) = delete;
 
-    /// Decides the request. `on_verdict` is called exactly once, at the deadline at the latest, and never
-    /// within this call. Without memory for a login the process ends: nobody could be answered.
-    void authenticate(Request request, const LoginTerms& terms, OnVerdict on_verdict) noexcept;
+    /// Decides a request that holds a password, or a proof that needs no challenge of a backend (CRAM-MD5).
+    /// `on_outcome` is called exactly once, at the deadline at the latest, and never within this call.
+    /// Without memory for a login the process ends: nobody could be answered.
+    void authenticate(Request request, const LoginTerms& terms, OnOutcome on_outcome) noexcept;
+
+    /// Finds what the client must know; whoever the user is, there is something. The same.
+    void challenge(Request request, const LoginTerms& terms, OnChallenge on_challenge) noexcept;
+
+    /// Decides a request that holds the proof which was given to `challenge`. The same.
+    void prove(Request request, const Challenge& challenge, const LoginTerms& terms,
+               OnOutcome on_outcome) noexcept;
 
     /// Ends what is due. Returns when to call it again.
     TimePoint tick();
@@ -75,21 +112,29 @@ private:
 
     struct Login {
         Request request;
+        std::string account;
         Route& route;
-        const Chain& chain;
         TimePoint arrived;
         TimePoint deadline;
-        OnVerdict on_verdict;
+        Chain chain;
+        OnOutcome on_outcome{};
+        OnChallenge on_challenge{};             ///< instead: it is no login yet
         std::vector<Verdict> verdicts{};        ///< of the links asked so far
         std::vector<std::string> reasons{};     ///< theirs, for the log
+        std::string reply{};                    ///< of the one that accepted
         std::optional<JobId> job{};             ///< while a pool has it
+        TimePoint link_deadline{};              ///< until when
         Verdict verdict = Verdict::unavailable; ///< once it is concluded
-        TimePoint wakes{};                      ///< its deadline or, once it is refused, the moment to leave
+        TimePoint wakes{}; ///< the link's deadline or, once it is refused, the moment to leave
         std::list<Login>::iterator self{};
     };
 
+    [[nodiscard]] Login& begin(Request request, const LoginTerms& terms);
+    [[nodiscard]] Chain who_proves(const Chain& chain, std::string_view mechanism) const;
+    void ask_first(Login& login);
     void ask_next(Login& login);
     void ask(Login& login, std::size_t link);
+    [[nodiscard]] TimePoint link_deadline(const Login& login, std::size_t link) const;
 
     [[nodiscard]] WorkerPool& pool_of(const Login& login, std::size_t link)
     {
@@ -98,8 +143,13 @@ private:
 
     void take(Login& login, Decision decision);
     void note(Login& login, Decision decision);
+    void raise_failure_delay(const Login& login, std::chrono::milliseconds asked);
     void give_up(Login& login);
     void conclude(Login& login, Verdict verdict);
+    void refuse(Login& login, const Decision& decision);
+    [[nodiscard]] static std::optional<std::size_t> decisive_link(const Login& login) noexcept;
+    [[nodiscard]] Challenge challenge_of(const Login& login) const;
+    [[nodiscard]] std::string believable_challenge_of(const Request& request) const;
     void log(const Login& login);
     void delay(Login& login);
     void leave(Login& login);
@@ -127,6 +177,9 @@ private:
     std::vector<std::string> backends_;
     std::size_t delayed_max_;
     LogLevel success_level_;
+    std::vector<std::span<const std::string_view>> mechanisms_;
+    ChallengeKey challenge_key_;
+    std::string host_name_;
     LoginCounts counts_;
     std::list<Login> logins_;
     std::set<Login*, ByWaking> waking_;   ///< every login

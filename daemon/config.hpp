@@ -4,6 +4,7 @@
 #include "backends/backend.hpp"
 #include "backends/backend_types.hpp"
 #include "backends/chain.hpp"
+#include "daemon/normalise.hpp"
 #include "protocol/saslauthd.hpp"
 
 #include <chrono>
@@ -24,9 +25,28 @@ public:
     using std::runtime_error::runtime_error;
 };
 
+enum class ListenerProtocol : std::uint8_t { saslauthd, dovecot };
+
+/// What a peer that speaks the Dovecot protocol is told when nobody could be asked.
+enum class DovecotUnavailable : std::uint8_t {
+    close, ///< nothing: its connection ends, which is what Postfix and Exim take for a temporary failure
+    fail,  ///< FAIL with code=temp_fail, which those two take for a wrong password
+};
+
+/// What a listener of the Dovecot protocol has beside.
+struct DovecotConfig {
+    std::vector<std::string> mechanisms; ///< in the order in which they are announced
+    DovecotUnavailable when_unavailable = DovecotUnavailable::close;
+    bool refuses_plaintext_without_tls = false;
+    std::string refusal_reason; ///< shown to the mail user; empty: nothing is
+
+    bool operator==(const DovecotConfig&) const = default;
+};
+
 /// A socket on which logins are asked for.
 struct ListenerConfig {
-    std::string name;                          ///< as the log and the status call it
+    std::string name; ///< as the log and the status call it
+    ListenerProtocol protocol = ListenerProtocol::saslauthd;
     std::string socket;                        ///< absolute path
     std::optional<std::uint32_t> owner;        ///< of the socket; none: whoever started the daemon
     std::optional<std::uint32_t> group;        ///< the same
@@ -35,8 +55,9 @@ struct ListenerConfig {
     std::uint32_t field_bytes_max = 1024;      ///< of one field of a request; saslauthd has 256
     saslauthd::WhenUnavailable when_unavailable = saslauthd::WhenUnavailable::empty_reply;
     saslauthd::ReplyTexts reply_texts; ///< drop-in: the words of saslauthd's mechanism
-    bool joins_realm = false;          ///< -r: the login becomes login@realm
-    std::size_t route = 0;             ///< index into Config::routes
+    NameRules names;
+    DovecotConfig dovecot;
+    std::size_t route = 0; ///< index into Config::routes
 
     bool operator==(const ListenerConfig&) const = default;
 };
@@ -88,6 +109,7 @@ struct Config {
     std::string ident = "saslauthd"; ///< in front of log lines
     std::string run_directory = "/var/run/saslauthd";
     std::string user = "postern"; ///< the unprivileged account
+    std::string state_directory = "/var/lib/postern";
     bool stays_in_foreground = false;
     bool is_verbose = false;
     LogTarget log = LogTarget::syslog;

@@ -12,6 +12,7 @@
 #include "daemon/config_reader.hpp"
 #include "daemon/config_values.hpp"
 #include "daemon/file_text.hpp"
+#include "daemon/socket_path.hpp"
 
 #include <grp.h>
 #include <sys/stat.h>
@@ -45,12 +46,13 @@ constexpr std::array run_directory_files{
     RunDirectoryFile{"posternd.pid.lock", "lock file"},
 };
 
-/// One name for each socket, also where a directory has two, as /run and /var/run.
-std::filesystem::path canonical_socket(const std::filesystem::path& socket)
+std::string types_that_serve(std::string_view mechanism)
 {
-    std::error_code error;
-    const std::filesystem::path directory = std::filesystem::weakly_canonical(socket.parent_path(), error);
-    return error ? socket.lexically_normal() : directory / socket.filename();
+    std::vector<std::string_view> names;
+    for (const BackendType& type : backend_types())
+        if (std::ranges::count(type.mechanisms, mechanism) != 0)
+            names.push_back(type.name);
+    return alternatives(names);
 }
 
 /// What a route takes in the message.
@@ -95,6 +97,7 @@ private:
     void read_daemon(const Section& section);
     void read_backend(const Section& section);
     void read_options(const Section& section, const BackendType& type, BackendConfig& backend);
+    void check_options(const Section& section, const BackendType& type, const BackendOptions& options);
     void read_option(const Section& section, const Entry& entry, const BackendOption& option,
                      BackendConfig& backend);
     void read_route(const Section& section);
@@ -106,6 +109,12 @@ private:
     [[nodiscard]] std::optional<std::size_t> find_backend(const Section& section, const Entry& entry,
                                                           const std::string& name);
     void read_listener(const Section& section);
+    void read_listener_key(const Section& section, const Entry& entry, ListenerConfig& listener);
+    void complete_dovecot(const Section& section, ListenerConfig& listener);
+    [[nodiscard]] bool serves_somebody(const ListenerConfig& listener, std::string_view mechanism) const;
+    [[nodiscard]] bool serves_everybody(const ListenerConfig& listener, std::string_view mechanism) const;
+    [[nodiscard]] bool can_serve(const ChainLink& link, std::string_view mechanism) const;
+    [[nodiscard]] std::vector<Chain> chains_of(const ListenerConfig& listener) const;
     [[nodiscard]] std::size_t find_route(const Section& section, const Entry* entry);
     void take_socket(const Section& section, const Entry& entry, const std::string& socket);
     void check_whole();
@@ -234,11 +243,16 @@ void ConfigFile::read_options(const Section& section, const BackendType& type, B
             note_unknown_key(section, entry, known);
     }
     backend.pool.workers_max = std::max(backend.pool.workers, backend.pool.workers_max);
-    try {
-        check_options_size(backend.options);
-    } catch (const ConfigError& error) {
-        note(section, "", error.what());
-    }
+    check_options(section, type, backend.options);
+}
+
+void ConfigFile::check_options(const Section& section, const BackendType& type, const BackendOptions& options)
+try {
+    const std::string doubt = check_options_together(type, options);
+    if (!doubt.empty())
+        config_.notes.push_back("[backend " + shown(section.name) + "] " + doubt);
+} catch (const ConfigError& error) {
+    note(section, "", error.what());
 }
 
 void ConfigFile::read_option(const Section& section, const Entry& entry, const BackendOption& option,
@@ -371,15 +385,85 @@ void ConfigFile::read_listener(const Section& section)
     listener.name = section.name;
     listener.mode = 0660;
     if (const group* const sasl = ::geteuid() == 0 ? ::getgrnam("sasl") : nullptr)
-        listener.group = sasl->gr_gid; // who is not root may not give files away
+        listener.group = sasl->gr_gid;                       // who is not root may not give files away
+    if (const Entry* const entry = section.find("protocol")) // what others mean depends on it
+        set(listener_keys(), listener, section, *entry);
     for (const Entry& entry : section.entries)
-        if (entry.key != "route" && !set(listener_keys(), listener, section, entry))
-            note_unknown_key(section, entry, keys_of_section("listener"));
+        if (entry.key != "route" && entry.key != "protocol")
+            read_listener_key(section, entry, listener);
     listener.route = find_route(section, section.find("route"));
+    if (listener.protocol == ListenerProtocol::dovecot)
+        complete_dovecot(section, listener);
     if (const Entry* const entry = section.find("socket"))
         take_socket(section, *entry, listener.socket);
     else
         note(section, "socket", "is required: the absolute path of its socket");
+}
+
+void ConfigFile::read_listener_key(const Section& section, const Entry& entry, ListenerConfig& listener)
+{
+    if (is_for_dovecot_alone(entry.key) && listener.protocol != ListenerProtocol::dovecot)
+        note(section, entry, "makes no sense for protocol = saslauthd; protocol = dovecot was expected");
+    else if (!set(listener_keys(), listener, section, entry))
+        note_unknown_key(section, entry, keys_of_section("listener"));
+}
+
+/// Who names no mechanisms gets those for which any stored password will do, and SCRAM-SHA-256, which is what
+/// passwords are stored for, where every backend can serve it: a client that is offered it tries nothing
+/// else.
+void ConfigFile::complete_dovecot(const Section& section, ListenerConfig& listener)
+{
+    listener.names.splits_realm = true;
+    std::vector<std::string>& mechanisms = listener.dovecot.mechanisms;
+    const Entry* const entry = section.find("mechanisms");
+    if (entry == nullptr) {
+        mechanisms = {"PLAIN", "LOGIN"};
+        if (serves_everybody(listener, "SCRAM-SHA-256"))
+            mechanisms.emplace_back("SCRAM-SHA-256");
+    }
+    for (const std::string& mechanism : mechanisms)
+        if (mechanism != "PLAIN" && mechanism != "LOGIN" && !serves_somebody(listener, mechanism))
+            note(section, *entry,
+                 mechanism +
+                     ": no list of backends in this listener's route begins with one that can serve " +
+                     "it; one of type " + types_that_serve(mechanism) + " was expected in front");
+}
+
+/// Behind a backend that cannot serve it nobody is asked for a proof (Authenticator).
+bool ConfigFile::serves_somebody(const ListenerConfig& listener, std::string_view mechanism) const
+{
+    const std::vector<Chain> chains = chains_of(listener);
+    return chains.empty() || std::ranges::any_of(chains, [&](const Chain& chain) {
+               return can_serve(chain.front(), mechanism);
+           });
+}
+
+bool ConfigFile::serves_everybody(const ListenerConfig& listener, std::string_view mechanism) const
+{
+    return std::ranges::all_of(chains_of(listener), [&](const Chain& chain) {
+        return std::ranges::all_of(chain, [&](const ChainLink& link) { return can_serve(link, mechanism); });
+    });
+}
+
+/// One of a type that is wrong can: that is noted already.
+bool ConfigFile::can_serve(const ChainLink& link, std::string_view mechanism) const
+{
+    const BackendType* const type = config_.backends[link.backend].type;
+    return type == nullptr || std::ranges::count(type->mechanisms, mechanism) != 0;
+}
+
+/// None where there is no route, or nothing in it: that is noted already.
+std::vector<Chain> ConfigFile::chains_of(const ListenerConfig& listener) const
+{
+    std::vector<Chain> chains;
+    if (listener.route >= config_.routes.size())
+        return chains;
+    const RouteConfig& route = config_.routes[listener.route];
+    chains.push_back(route.chain);
+    for (const auto& [realm, chain] : route.realms)
+        chains.push_back(chain);
+    std::erase_if(chains, [](const Chain& chain) { return chain.empty(); });
+    return chains;
 }
 
 std::size_t ConfigFile::find_route(const Section& section, const Entry* entry)

@@ -25,13 +25,11 @@ void set_run_directory(Config& config, const std::string& value)
     check_socket_length(value + "/control");
 }
 
-/// Nothing to set yet: there is one.
-void set_protocol(ListenerConfig&, const std::string& value)
+void set_protocol(ListenerConfig& listener, const std::string& value)
 {
-    static constexpr std::array<std::string_view, 1> words{"saslauthd"};
-    if (value == "dovecot")
-        throw ConfigError{"dovecot: this protocol is not available in this version; saslauthd was expected"};
-    static_cast<void>(parse_word(value, words));
+    static constexpr std::array<std::string_view, 2> words{"saslauthd", "dovecot"};
+    listener.protocol =
+        parse_word(value, words) == 0 ? ListenerProtocol::saslauthd : ListenerProtocol::dovecot;
 }
 
 void set_deadline(ListenerConfig& listener, const std::string& value)
@@ -44,9 +42,46 @@ void set_deadline(ListenerConfig& listener, const std::string& value)
 
 void set_when_unavailable(ListenerConfig& listener, const std::string& value)
 {
-    static constexpr std::array<std::string_view, 2> words{"empty_reply", "say_no"};
-    listener.when_unavailable = parse_word(value, words) == 0 ? saslauthd::WhenUnavailable::empty_reply
-                                                              : saslauthd::WhenUnavailable::say_no;
+    static constexpr std::array<std::string_view, 2> of_saslauthd{"empty_reply", "say_no"};
+    static constexpr std::array<std::string_view, 2> of_dovecot{"close", "fail"};
+    if (listener.protocol == ListenerProtocol::dovecot)
+        listener.dovecot.when_unavailable =
+            parse_word(value, of_dovecot) == 0 ? DovecotUnavailable::close : DovecotUnavailable::fail;
+    else
+        listener.when_unavailable = parse_word(value, of_saslauthd) == 0
+                                        ? saslauthd::WhenUnavailable::empty_reply
+                                        : saslauthd::WhenUnavailable::say_no;
+}
+
+void set_default_realm(ListenerConfig& listener, const std::string& value)
+{
+    listener.names.default_realm = parse_realm(value);
+}
+
+void set_fold_case(ListenerConfig& listener, const std::string& value)
+{
+    listener.names.folds_case = parse_boolean(value);
+}
+
+void set_join_realm(ListenerConfig& listener, const std::string& value)
+{
+    listener.names.joins_realm = parse_boolean(value);
+}
+
+void set_mechanisms(ListenerConfig& listener, const std::string& value)
+{
+    listener.dovecot.mechanisms = parse_mechanisms(value);
+}
+
+void set_plaintext_without_tls(ListenerConfig& listener, const std::string& value)
+{
+    static constexpr std::array<std::string_view, 2> words{"allow", "refuse"};
+    listener.dovecot.refuses_plaintext_without_tls = parse_word(value, words) == 1;
+}
+
+void set_refusal_reason(ListenerConfig& listener, const std::string& value)
+{
+    listener.dovecot.refusal_reason = parse_line(value, refusal_reason_bytes_max);
 }
 
 /// The value of most keys goes into one member as it is read.
@@ -62,10 +97,11 @@ void set_number(Target& target, const std::string& value)
     target.*member = parse_number(value, min, max);
 }
 
-constexpr std::array<ConfigKey<Config>, 5> of_daemon{{
+constexpr std::array<ConfigKey<Config>, 6> of_daemon{{
     {"user", set<&Config::user, parse_unprivileged_user>, "NAME",
      "the unprivileged account (default postern)"},
     {"run_directory", set_run_directory},
+    {"state_directory", set<&Config::state_directory, parse_path>},
     {"log", set_log, "TARGET", "syslog (default) or stderr"},
     {"delayed_max", set_number<&Config::delayed_max, 1, 65'536>, "N",
      "refusals that wait for their moment (default 1024)"},
@@ -73,13 +109,18 @@ constexpr std::array<ConfigKey<Config>, 5> of_daemon{{
      "connections at a time (default 16384)"},
 }};
 
-constexpr std::array<ConfigKey<ListenerConfig>, 9> of_listener{{
+constexpr std::array<ConfigKey<ListenerConfig>, 14> of_listener{{
     {"protocol", set_protocol},
     {"socket", set<&ListenerConfig::socket, parse_socket_path>},
     {"owner", set<&ListenerConfig::owner, parse_user>},
     {"group", set<&ListenerConfig::group, parse_group>},
     {"mode", set<&ListenerConfig::mode, parse_mode>},
-    {"join_realm", set<&ListenerConfig::joins_realm, parse_boolean>},
+    {"join_realm", set_join_realm},
+    {"default_realm", set_default_realm, "REALM", "of logins without one (default none)"},
+    {"fold_case", set_fold_case, "YES|NO", "whether A to Z in a login are taken for a to z (default no)"},
+    {"mechanisms", set_mechanisms},
+    {"plaintext_without_tls", set_plaintext_without_tls},
+    {"refusal_reason", set_refusal_reason},
     {"deadline", set_deadline, "TIME", "every connection is answered or ended within it (default 8s)"},
     {"field_bytes_max", set_number<&ListenerConfig::field_bytes_max, 1, 16'384>, "N",
      "of one field of a request (default 1024)"},
@@ -103,6 +144,10 @@ constexpr std::array<ConfigKey<RouteConfig>, 1> of_route{{
     {"failure_delay", set<&RouteConfig::failure_delay, parse_duration>, "TIME",
      "from a request to its refusal (default 1s)"},
 }};
+
+/// What makes sense where the Dovecot protocol is spoken, and nowhere else.
+constexpr std::array<std::string_view, 3> of_dovecot_listener{"mechanisms", "plaintext_without_tls",
+                                                              "refusal_reason"};
 
 constexpr std::array kinds{
     SectionKind{"daemon", false, true},
@@ -139,6 +184,11 @@ std::span<const ConfigKey<PoolConfig>> pool_keys() noexcept
 std::span<const ConfigKey<RouteConfig>> route_keys() noexcept
 {
     return of_route;
+}
+
+bool is_for_dovecot_alone(std::string_view key) noexcept
+{
+    return std::ranges::count(of_dovecot_listener, key) != 0;
 }
 
 std::span<const SectionKind> section_kinds() noexcept

@@ -28,6 +28,9 @@ struct ConfigKey {
 [[nodiscard]] std::span<const ConfigKey<PoolConfig>> pool_keys() noexcept;
 [[nodiscard]] std::span<const ConfigKey<RouteConfig>> route_keys() noexcept;
 
+/// Whether a key of a listener makes no sense for other protocols.
+[[nodiscard]] bool is_for_dovecot_alone(std::string_view key) noexcept;
+
 template <typename Target>
 [[nodiscard]] const ConfigKey<Target>* find_key(std::span<const ConfigKey<Target>> keys,
                                                 std::string_view name) noexcept

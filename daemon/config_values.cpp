@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "daemon/config_values.hpp"
 
+#include "backends/servers.hpp"
 #include "base/log.hpp"
 #include "base/lower_case.hpp"
 #include "base/spelling.hpp"
+#include "base/unique_fd.hpp"
 #include "daemon/server_names.hpp"
 
+#include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
 #include <sys/un.h>
@@ -14,6 +17,7 @@
 #include <array>
 #include <charconv>
 #include <optional>
+#include <system_error>
 
 namespace postern {
 
@@ -29,6 +33,23 @@ constexpr std::uint32_t id_max = UINT32_MAX - 1;     ///< the last number means 
 /// The mechanisms of saslauthd that are not here, so that their users get a straight answer and no spelling
 /// suggestion.
 constexpr std::array mechanisms_never{"httpform", "kerberos4", "dce", "sia"};
+
+/// Those that listeners of the Dovecot protocol have.
+constexpr std::array<std::string_view, 5> sasl_mechanisms{"PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1",
+                                                          "SCRAM-SHA-256"};
+
+constexpr std::size_t realm_bytes_max = 255;
+
+std::vector<std::string> names_of_mechanisms()
+{
+    return {sasl_mechanisms.begin(), sasl_mechanisms.end()};
+}
+
+bool has_control_byte(std::string_view text)
+{
+    return std::ranges::any_of(text,
+                               [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
+}
 
 std::optional<std::uint32_t> number_in(std::string_view text, int base)
 {
@@ -70,6 +91,21 @@ std::uint32_t user_id(const std::string& name)
     if (entry == nullptr)
         throw ConfigError{said_of(name, "there is no such user" + did_you_mean(name, user_names()))};
     return entry->pw_uid;
+}
+
+void check_present(const std::string& path)
+{
+    const UniqueFd file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
+    if (!file.is_open())
+        throw ConfigError{said_of(path, std::generic_category().message(errno))};
+}
+
+void check_pairs(const BackendOption& option, const std::string& value)
+{
+    for (const std::string& pair : split_servers(value))
+        if (const std::size_t equals = pair.find('=');
+            equals == std::string::npos || equals == 0 || equals + 1 == pair.size())
+            throw ConfigError{shown(pair) + ": " + alternatives(option.words) + " was expected"};
 }
 
 std::vector<std::string> backend_type_names()
@@ -172,6 +208,42 @@ std::size_t parse_word(const std::string& text, std::span<const std::string_view
     return static_cast<std::size_t>(found - words.begin());
 }
 
+std::string parse_realm(const std::string& text)
+{
+    if (text.size() > realm_bytes_max || has_control_byte(text) || text.find('@') != std::string::npos)
+        throw ConfigError{
+            said_of(text, "a realm of at most 255 bytes was expected, without @ and control bytes")};
+    return text;
+}
+
+std::string parse_line(const std::string& text, std::size_t bytes_max)
+{
+    if (text.empty() || text.size() > bytes_max || has_control_byte(text))
+        throw ConfigError{said_of(text, "a text of 1 to " + std::to_string(bytes_max) +
+                                            " bytes was expected, without control bytes")};
+    return text;
+}
+
+std::vector<std::string> parse_mechanisms(const std::string& text)
+{
+    std::vector<std::string> mechanisms;
+    for (const std::string& word : words_of(text)) {
+        const std::string name = in_upper_case(word);
+        if (name == "DIGEST-MD5")
+            throw ConfigError{"DIGEST-MD5 is not offered (RFC 6331); one of " +
+                              alternatives(sasl_mechanisms) + " was expected"};
+        if (std::ranges::count(sasl_mechanisms, name) == 0)
+            throw ConfigError{said_of(word, alternatives(sasl_mechanisms) + " was expected" +
+                                                did_you_mean(name, names_of_mechanisms()))};
+        if (std::ranges::count(mechanisms, name) != 0)
+            throw ConfigError{said_of(word, "is named twice")};
+        mechanisms.push_back(name);
+    }
+    if (mechanisms.empty())
+        throw ConfigError{"no mechanism is named; " + alternatives(sasl_mechanisms) + " was expected"};
+    return mechanisms;
+}
+
 VerdictSet parse_next_on(const std::string& text)
 {
     std::vector<std::string_view> words;
@@ -228,24 +300,30 @@ void check_option(const BackendOption& option, const std::string& value)
         return;
     switch (option.kind) {
     case OptionKind::file: static_cast<void>(parse_path(value)); return;
+    case OptionKind::present_file: check_present(parse_path(value)); return;
     case OptionKind::boolean: static_cast<void>(parse_boolean(value)); return;
     case OptionKind::number: static_cast<void>(parse_number(value, 0, INT32_MAX)); return;
     case OptionKind::duration: static_cast<void>(parse_duration(value)); return;
     case OptionKind::word: static_cast<void>(parse_word(value, option.words)); return;
     case OptionKind::servers: check_servers(option, value); return;
+    case OptionKind::pairs: check_pairs(option, value); return;
     case OptionKind::port: check_port(value); return;
     case OptionKind::text:
     case OptionKind::secret: return;
     }
 }
 
-void check_options_size(const BackendOptions& options)
+std::string check_options_together(const BackendType& type, const BackendOptions& options)
 {
     std::size_t bytes = 0;
     for (const auto& [key, value] : options)
         bytes += key.size() + value.size();
     if (bytes > options_bytes_max)
         throw ConfigError{"its options are longer than the 32 KiB that were expected at most"};
+    const OptionFinding finding = type.rule == nullptr ? OptionFinding{} : type.rule(options);
+    if (!finding.problem.empty())
+        throw ConfigError{finding.problem};
+    return finding.note;
 }
 
 std::string shown(std::string_view text)

@@ -50,6 +50,17 @@ void check_socket_length(const std::string& path);
 /// The place of `text` in `words`, the only ones there are.
 [[nodiscard]] std::size_t parse_word(const std::string& text, std::span<const std::string_view> words);
 
+/// A realm, of at most 255 bytes; none of them ends a line.
+[[nodiscard]] std::string parse_realm(const std::string& text);
+
+inline constexpr std::size_t refusal_reason_bytes_max = 200;
+
+/// What may be shown to somebody: of at most so many bytes, none of which is a control character.
+[[nodiscard]] std::string parse_line(const std::string& text, std::size_t bytes_max);
+
+/// The names of SASL mechanisms, each once, in any case; in the spelling of their standards.
+[[nodiscard]] std::vector<std::string> parse_mechanisms(const std::string& text);
+
 /// What follows `next_on`: at least one verdict. Accepted is none of them: after an OK nobody is asked.
 [[nodiscard]] VerdictSet parse_next_on(const std::string& text);
 
@@ -65,8 +76,9 @@ void check_socket_length(const std::string& path);
 /// Checks a value by the kind of its option; of a secret it says nothing.
 void check_option(const BackendOption& option, const std::string& value);
 
-/// Whether a worker can be told of all of them.
-void check_options_size(const BackendOptions& options);
+/// Checks all of them together: by the rule of their type, and whether a worker can be told of them. Returns
+/// what the admin may want to know all the same; empty: nothing.
+[[nodiscard]] std::string check_options_together(const BackendType& type, const BackendOptions& options);
 
 /// A value, or a key, as it may be shown: whatever is in it, it is one line.
 [[nodiscard]] std::string shown(std::string_view text);

@@ -31,7 +31,7 @@ PoolConfig read_pool(const GivenFlags& given)
 
 /// What a file or -O says counts in place of the default, and a flag in place of both.
 BackendConfig make_backend(const BackendType& type, const GivenFlags& given, const PoolConfig& pool,
-                           const BackendOptions& said)
+                           const BackendOptions& said, std::vector<std::string>& notes)
 {
     BackendConfig backend{std::string{type.name}, &type, default_options(type), pool};
     if (pool.workers_max == 0)
@@ -45,7 +45,12 @@ BackendConfig make_backend(const BackendType& type, const GivenFlags& given, con
             backend.options.insert_or_assign(std::string{option.key}, text);
         });
     }
-    check_options_size(backend.options);
+    try {
+        if (const std::string doubt = check_options_together(type, backend.options); !doubt.empty())
+            notes.push_back(backend.name + ": " + doubt);
+    } catch (const ConfigError& error) {
+        throw ConfigError{"-a " + backend.name + ": " + error.what()};
+    }
     return backend;
 }
 
@@ -82,7 +87,7 @@ void read_backends(const GivenFlags& given, const PoolConfig& pool, Config& conf
     std::ranges::move(said.notes, std::back_inserter(config.notes));
     for (const BackendType* const type : types) {
         config.routes.front().chain.push_back({config.backends.size()});
-        config.backends.push_back(make_backend(*type, given, pool, said.options));
+        config.backends.push_back(make_backend(*type, given, pool, said.options, config.notes));
     }
 }
 
@@ -111,7 +116,7 @@ void read_listener(const GivenFlags& given, Config& config)
     } catch (const ConfigError& error) {
         throw ConfigError{"-m " + config.run_directory + ": " + error.what()};
     }
-    listener.joins_realm = given.has_flag("-r");
+    listener.names.joins_realm = given.has_flag("-r");
     given.read_keys(listener_keys(), listener);
     config.listeners.push_back(std::move(listener));
 }

@@ -12,17 +12,18 @@
 #include "base/version.hpp"
 #include "daemon/authenticator.hpp"
 #include "daemon/control_listener.hpp"
+#include "daemon/dovecot_session.hpp"
+#include "daemon/listeners.hpp"
 #include "daemon/sandbox.hpp"
-#include "daemon/saslauthd_session.hpp"
 #include "daemon/setup.hpp"
 #include "daemon/system_call_filter.hpp"
 #include "daemon/workforce.hpp"
+#include "protocol/dovecot_wire.hpp"
 #include "protocol/supervisor_messages.hpp"
 #include "protocol/worker_messages.hpp"
 
 #include <sodium.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -30,7 +31,6 @@
 #include <cstdlib>
 #include <ctime>
 #include <iostream>
-#include <list>
 #include <map>
 #include <optional>
 #include <utility>
@@ -39,18 +39,9 @@ namespace postern {
 
 namespace {
 
-using namespace std::chrono_literals;
-
 /// Descriptors that are no sessions: standard streams, channel, epoll, timer, log, listeners, and room to
 /// accept the connection that makes another one end.
 constexpr std::uint32_t descriptors_reserved = 64;
-/// Connections accepted before others get their turn.
-constexpr int accepts_a_turn = 64;
-/// How long nobody is accepted when nobody can be, unless somebody leaves before.
-constexpr auto pause_when_full = 100ms;
-/// At the end, a peer gets this long to complete a request that it has begun.
-constexpr auto last_words = 500ms;
-
 /// Those that were replaced hold their channel for a moment longer.
 std::uint64_t workers_possible(const FrontSetup& setup)
 {
@@ -68,6 +59,16 @@ std::vector<std::string> names_of(const std::vector<PoolSetup>& pools)
     return names;
 }
 
+std::vector<std::span<const std::string_view>> mechanisms_of(const std::vector<PoolSetup>& pools)
+{
+    std::vector<std::span<const std::string_view>> mechanisms;
+    for (const PoolSetup& pool : pools) {
+        const BackendType* const type = find_backend_type(pool.type);
+        mechanisms.push_back(type == nullptr ? std::span<const std::string_view>{} : type->mechanisms);
+    }
+    return mechanisms;
+}
+
 std::uint32_t sessions_possible(const FrontSetup& setup)
 {
     rlimit limit{};
@@ -83,8 +84,21 @@ std::size_t slot_bytes(const FrontSetup& setup)
     std::size_t bytes = 0;
     for (const ListenerConfig& listener : setup.listeners)
         bytes = std::max({bytes, saslauthd::request_bytes_max(listener.field_bytes_max),
-                          worker_message_bytes_max(listener.field_bytes_max)});
+                          worker_message_bytes_max(listener.field_bytes_max), dovecot::line_bytes_max});
     return bytes;
+}
+
+/// A session holds a buffer or a request, seldom both. One of the Dovecot protocol has many requests, of
+/// which all together can wait no more than the pools let them.
+std::size_t slots_max(const FrontSetup& setup, std::size_t sessions_max)
+{
+    const bool has_dovecot =
+        std::ranges::count(setup.listeners, ListenerProtocol::dovecot, &ListenerConfig::protocol) != 0;
+    std::size_t waiting = 0;
+    for (const PoolSetup& pool : setup.pools)
+        waiting += pool.config.queue_max + pool.config.workers_max;
+    waiting = std::min(waiting, sessions_max * DovecotSession::in_work_max);
+    return 2 * sessions_max + 16 + (has_dovecot ? waiting : 0);
 }
 
 /// What the log is written to comes behind the listening sockets and the control socket.
@@ -106,27 +120,6 @@ public:
     void run();
 
 private:
-    struct Listener {
-        Listener(const ListenerConfig& listener_config, UniqueFd listening_socket)
-            : config{listener_config}, socket{std::move(listening_socket)}
-        {
-        }
-
-        const ListenerConfig& config;
-        UniqueFd socket;
-        std::optional<FdWatch> watch{};
-    };
-
-    void listen();
-    void accept_from(Listener& listener);
-    bool accept_one(Listener& listener);
-    void end_session(SessionList::iterator session);
-    [[nodiscard]] SessionList::iterator longest_idle();
-    void displace(SessionList::iterator idle);
-    [[nodiscard]] bool cannot_accept(int error);
-    void pause_listening();
-    void resume_listening();
-
     void on_supervisor();
     void take(const WorkerStarted& started, UniqueFd descriptor);
     void take(const WorkerEnded& ended, UniqueFd);
@@ -138,15 +131,12 @@ private:
     void tell_supervisor(const FrontMessage& message);
     void lose_supervisor();
     void finish_serving(bool is_stop);
-    void close(Listener& listener);
-    void hurry_peers();
 
     void end_turn();
     void open_when_ready();
     void serve_on_alone();
 
     [[nodiscard]] StatusReport status() const override;
-    [[nodiscard]] std::vector<BackendStatus> status_of_backends() const;
     [[nodiscard]] std::variant<ReloadId, std::string> reload(OnReloadEnd on_end) override;
     void forget_reload(ReloadId reload) noexcept override { reloads_.erase(reload); }
     void finish() override { is_asked_to_finish_ = true; }
@@ -157,17 +147,12 @@ private:
     DescriptorLog& log_;
     std::size_t sessions_max_;
     SecretArena secrets_;
-    Secret scratch_;
     EventLoop loop_;
     std::optional<MessageChannel> supervisor_; ///< none: it is gone
     Timer wake_up_;
-    Timer resume_timer_; ///< scheduled while listening is paused
-    std::list<Listener> listeners_;
     Workforce workforce_;
     Authenticator authenticator_;
-    SessionServices services_;
-    SessionList sessions_; ///< in the order of their arrival
-    std::uint64_t sessions_displaced_ = 0;
+    Listeners listeners_;
     std::chrono::system_clock::time_point since_ = std::chrono::system_clock::now();
     std::map<ReloadId, OnReloadEnd> reloads_; ///< asked of the supervisor
     ReloadId next_reload_ = 1;
@@ -184,12 +169,9 @@ Front::Front(MessageSocket channel, FrontSetup setup, std::vector<UniqueFd> desc
     : setup_{std::move(setup)}
     , log_{log}
     , sessions_max_{sessions_possible(setup_)}
-    , secrets_{slot_bytes(setup_), 2 * sessions_max_ + 16}
-    // a session holds a buffer or a request, seldom both
-    , scratch_{secrets_, {}}
+    , secrets_{slot_bytes(setup_), slots_max(setup_, sessions_max_)}
     , loop_{clock_}
     , wake_up_{loop_, [] {}} // what is due is found at the end of the turn
-    , resume_timer_{loop_, [this] { resume_listening(); }}
     , workforce_{loop_,
                  log_,
                  secrets_,
@@ -200,15 +182,15 @@ Front::Front(MessageSocket channel, FrontSetup setup, std::vector<UniqueFd> desc
                      log_,
                      randombytes_uniform,
                      workforce_.pools(),
-                     {setup_.routes, names_of(setup_.pools), setup_.delayed_max, setup_.success_level}}
-    , services_{loop_,          log_,     secrets_,
-                authenticator_, scratch_, [this](SessionList::iterator session) { end_session(session); }}
+                     {setup_.routes, names_of(setup_.pools), setup_.delayed_max, setup_.success_level,
+                      mechanisms_of(setup_.pools), setup_.challenge_key, setup_.host_name}}
+    , listeners_{loop_, log_, secrets_, authenticator_, sessions_max_}
     , control_{loop_, log_, *this, std::move(descriptors.at(setup_.listeners.size()))}
 {
     supervisor_.emplace(loop_, std::move(channel), [this] { on_supervisor(); });
     log_.on_syslog_lost([this] { tell_supervisor(NeedSyslog{}); });
     for (std::size_t i = 0; i < setup_.listeners.size(); ++i)
-        listeners_.emplace_back(setup_.listeners[i], std::move(descriptors.at(i)));
+        listeners_.add(setup_.listeners[i], std::move(descriptors.at(i)));
     loop_.at_turn_end([this] { end_turn(); });
     if (!setup_.waits_to_open)
         control_.open();
@@ -234,7 +216,7 @@ void Front::end_turn()
         open_when_ready();
     if (is_asked_to_finish_)
         finish_unless_supervised();
-    if (is_finishing_ && sessions_.empty() && reloads_.empty())
+    if (is_finishing_ && listeners_.sessions() == 0 && reloads_.empty())
         loop_.stop();
 }
 
@@ -244,7 +226,7 @@ void Front::open_when_ready()
 {
     if (!is_listening_ && !setup_.waits_to_open && workforce_.has_settled()) {
         is_listening_ = true;
-        listen();
+        listeners_.open();
     }
     if (!is_ready_ && workforce_.has_been_ready()) {
         is_ready_ = true;
@@ -289,41 +271,19 @@ StatusReport Front::status() const
     report.since = std::chrono::system_clock::to_time_t(since_);
     report.is_finishing = is_finishing_;
     report.logins = authenticator_.counts().verdicts;
-    report.sessions = sessions_.size();
+    report.sessions = listeners_.sessions();
     report.sessions_max = sessions_max_;
-    report.sessions_displaced = sessions_displaced_;
+    report.sessions_displaced = listeners_.displaced();
     report.delayed = authenticator_.delayed();
     report.delayed_max = setup_.delayed_max;
     report.left_early = authenticator_.counts().left_early;
     report.log_lines_dropped = log_.dropped_in_all();
     for (const ListenerConfig& listener : setup_.listeners)
         report.listeners.push_back({listener.name, listener.socket, setup_.routes[listener.route].name});
-    report.backends = status_of_backends();
+    report.backends = workforce_.status();
+    for (std::size_t i = 0; i < report.backends.size(); ++i)
+        report.backends[i].decisions = authenticator_.counts().decisions[i];
     return report;
-}
-
-std::vector<BackendStatus> Front::status_of_backends() const
-{
-    std::vector<BackendStatus> all;
-    for (std::size_t i = 0; i < setup_.pools.size(); ++i) {
-        const WorkerPool& pool = workforce_.pools()[i];
-        BackendStatus backend;
-        backend.name = setup_.pools[i].backend;
-        backend.type = setup_.pools[i].type;
-        backend.workers_ready = pool.config().workers;
-        backend.workers_max = pool.config().workers_max;
-        backend.workers = workforce_.status_of(pool);
-        backend.waiting = pool.waiting();
-        backend.queue_max = pool.config().queue_max;
-        backend.declined = pool.counts().declined;
-        backend.outwaited = pool.counts().outwaited;
-        backend.workers_started = pool.counts().workers_started;
-        backend.workers_lost = pool.counts().workers_lost;
-        backend.decisions = authenticator_.counts().decisions[i];
-        backend.servers = workforce_.status_of(pool.servers());
-        all.push_back(std::move(backend));
-    }
-    return all;
 }
 
 std::variant<ControlHost::ReloadId, std::string> Front::reload(OnReloadEnd on_end)
@@ -343,88 +303,7 @@ void Front::take(const ReloadEnded& ended, UniqueFd)
         reload.mapped()(ended.problem);
 }
 
-// -----------------------------------------------------------------------------------------------------------
-
-void Front::listen()
-{
-    for (Listener& listener : listeners_)
-        listener.watch.emplace(loop_, listener.socket.get(), EPOLLIN,
-                               [this, &listener](std::uint32_t) { accept_from(listener); });
-}
-
-void Front::accept_from(Listener& listener)
-{
-    for (int i = 0; i < accepts_a_turn && accept_one(listener); ++i) {
-    }
-}
-
-/// False when nobody waits, or nobody can be served now.
-bool Front::accept_one(Listener& listener)
-{
-    const bool is_full = sessions_.size() >= sessions_max_;
-    const auto idle = is_full ? longest_idle() : sessions_.end();
-    if (is_full && idle == sessions_.end()) {
-        pause_listening();
-        return false;
-    }
-    UniqueFd socket{::accept4(listener.socket.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)};
-    if (!socket.is_open())
-        return cannot_accept(errno);
-    if (is_full)
-        displace(idle);
-    sessions_.emplace_back(services_, listener.config, std::move(socket));
-    sessions_.back().begin(std::prev(sessions_.end()));
-    return true;
-}
-
-void Front::end_session(SessionList::iterator session)
-{
-    sessions_.erase(session);
-    if (resume_timer_.is_scheduled())
-        resume_timer_.schedule(clock_.now()); // not from here: a session is still on the stack
-}
-
-/// The first to go when somebody else may have something to say.
-SessionList::iterator Front::longest_idle()
-{
-    return std::ranges::find_if(sessions_, &SaslauthdSession::is_idle);
-}
-
-void Front::displace(SessionList::iterator idle)
-{
-    ++sessions_displaced_;
-    sessions_.erase(idle);
-}
-
-/// Whether to try again at once.
-bool Front::cannot_accept(int error)
-{
-    if (error == EAGAIN || error == EINTR || error == ECONNABORTED)
-        return false;
-    const auto idle = error == EMFILE || error == ENFILE ? longest_idle() : sessions_.end();
-    if (idle == sessions_.end()) {
-        pause_listening();
-        return false;
-    }
-    displace(idle); // descriptors have run out before the bound on sessions was reached
-    return true;
-}
-
-/// Everybody who is here is being served: the others wait in the backlog until one of them is done, or until
-/// there are descriptors again.
-void Front::pause_listening()
-{
-    for (Listener& listener : listeners_)
-        listener.watch.reset();
-    resume_timer_.schedule(clock_.now() + pause_when_full);
-}
-
-void Front::resume_listening()
-{
-    resume_timer_.cancel();
-    if (!is_finishing_)
-        listen();
-}
+// --- the supervisor ----------------------------------------------------------------------------------------
 
 void Front::on_supervisor()
 {
@@ -490,29 +369,12 @@ void Front::lose_supervisor()
 void Front::finish_serving(bool is_stop)
 {
     if (!std::exchange(is_finishing_, true)) {
-        for (Listener& listener : listeners_)
-            close(listener);
+        listeners_.close(!setup_.waits_to_open); // one that never opened leaves its peers to the one that did
         control_.close();
         tell_supervisor(Finishing{});
     }
     if (is_stop)
-        hurry_peers();
-}
-
-/// A front that never opened leaves its peers to the one that did.
-void Front::close(Listener& listener)
-{
-    for (int i = 0; !setup_.waits_to_open && i < SOMAXCONN && accept_one(listener); ++i) {
-    }
-    listener.watch.reset();
-    listener.socket.reset();
-}
-
-void Front::hurry_peers()
-{
-    for (SaslauthdSession& session : sessions_)
-        if (session.is_idle())
-            session.hurry(clock_.now() + last_words);
+        listeners_.hurry_peers();
 }
 
 } // namespace

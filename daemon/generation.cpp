@@ -4,6 +4,7 @@
 // is made here; its first message is the worker's set-up, and then the front gets the other end.
 #include "daemon/generation.hpp"
 
+#include "base/host_name.hpp"
 #include "base/peer_socket.hpp"
 #include "daemon/server_health.hpp"
 #include "daemon/setup.hpp"
@@ -28,6 +29,15 @@ constexpr int messages_a_turn = 64;     ///< from the front, before signals get 
 constexpr int last_messages_max = 1024; ///< of a front that is gone
 constexpr auto grace = 1s;              ///< for what should end by itself
 
+bool gives_challenges(const Config& config)
+{
+    return std::ranges::any_of(config.listeners, [](const ListenerConfig& listener) {
+        return std::ranges::any_of(listener.dovecot.mechanisms, [](const std::string& mechanism) {
+            return mechanism.starts_with("SCRAM-");
+        });
+    });
+}
+
 } // namespace
 
 std::chrono::milliseconds longest_deadline(const Config& config)
@@ -49,6 +59,8 @@ Generation::Generation(const Services& services, GenerationOwner& owner, Config 
     , config_{std::move(config)}
     , sockets_{std::move(sockets)}
     , accounts_{config_.user, log_}
+    , challenge_key_{gives_challenges(config_) ? services.challenge_key.get(config_.state_directory)
+                                               : ChallengeKey{}}
     , workers_{loop_, log_, services.plugins, config_, accounts_}
     , front_timer_{loop_, [this] { start_front(); }}
     , front_kill_timer_{loop_, [this] { kill_process(front_->process); }}
@@ -100,6 +112,8 @@ void Generation::send_front_setup(MessageSocket& channel)
     setup.sessions_max = config_.sessions_max;
     setup.listeners = config_.listeners;
     setup.routes = config_.routes;
+    setup.challenge_key = challenge_key_;
+    setup.host_name = host_name();
     for (const BackendConfig& backend : config_.backends)
         setup.pools.push_back(
             {backend.name, std::string{backend.type->name}, backend.pool, server_names(backend)});
@@ -171,6 +185,12 @@ try {
 } catch (const std::system_error& error) { // no process or descriptor to be had now
     log_.error(std::string{"a worker could not be started: "} + error.what());
     tell_front(WorkerEnded{order.worker});
+}
+
+void Generation::take(const Pong&)
+{
+    pings_unanswered_ = 0;
+    owner_.on_front_answered(*this);
 }
 
 /// Its last words: the process has ended, or is about to.

@@ -6,6 +6,7 @@
 #include "base/log.hpp"
 #include "base/message_channel.hpp"
 #include "daemon/accounts.hpp"
+#include "daemon/challenge_key_file.hpp"
 #include "daemon/child_process.hpp"
 #include "daemon/config.hpp"
 #include "daemon/listening_socket.hpp"
@@ -34,6 +35,8 @@ public:
     virtual void on_start_failed(Generation& generation, const std::string& problem) = 0;
     /// It accepts nothing more: what connects now, connects to another one.
     virtual void on_finishing(Generation& generation) = 0;
+    /// Its front has shown that it turns.
+    virtual void on_front_answered(Generation& generation) = 0;
     /// The admin has asked its front for a reload.
     virtual void on_reload_wanted(Generation& generation, std::uint32_t request) = 0;
 };
@@ -52,6 +55,7 @@ public:
         Log& log;
         int program; ///< that roles are started from
         PluginFiles& plugins;
+        HeldChallengeKey& challenge_key;
     };
 
     /// In the order of Config::listeners, and lent until finish(); `control` is that of the daemon.
@@ -111,7 +115,7 @@ private:
     void take(const ReleaseWorker& order) { workers_.release(order.worker); }
     void take(const RetireWorker& order) { workers_.retire(order.worker); }
     void take(const NeedSyslog&) { connect_front_to_syslog(); }
-    void take(const Pong&) { pings_unanswered_ = 0; }
+    void take(const Pong&);
     void take(const RefusedCall& call);
     void take(const Finishing&);
     void take(const Reload& reload) { owner_.on_reload_wanted(*this, reload.request); }
@@ -129,6 +133,7 @@ private:
     Config config_;
     Sockets sockets_;
     Accounts accounts_;
+    ChallengeKey challenge_key_;
     WorkerProcesses workers_;
     Timer front_timer_;      ///< starts the next front after a pause
     Timer front_kill_timer_; ///< ends one that is of no use any more

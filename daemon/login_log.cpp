@@ -20,6 +20,8 @@ std::string line(std::string_view begin, const Request& request, std::string_vie
     text += field("mech", backend);
     if (!reason.empty())
         text += field("reason", reason);
+    if (!request.mechanism.empty())
+        text += field("sasl", request.mechanism) + field("tls", request.is_secured ? "yes" : "no");
     if (!request.client_address.empty())
         text += field("remote", request.client_address);
     return text;

@@ -14,8 +14,8 @@ namespace postern {
 ///     auth failure: [user=U] [service=S] [realm=R] [mech=M] [reason=TEXT]
 ///
 /// Accepted is "auth success: …" without a reason, at `success_level`. An outage is "auth unavailable: …", a
-/// warning: who counts failures must not count it. The client's address is appended as [remote=A] when it is
-/// known.
+/// warning: who counts failures must not count it. What else is known is appended, so that old expressions
+/// match still: [sasl=MECHANISM] [tls=yes] [remote=ADDRESS].
 void log_login(Log& log, LogLevel success_level, const Request& request, Verdict verdict,
                std::string_view backend, std::string_view reason) noexcept;
 

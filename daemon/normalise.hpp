@@ -3,16 +3,26 @@
 
 #include "protocol/request.hpp"
 
+#include <string>
+
 namespace postern {
 
-/// Makes of the names in a request the ones that backends are asked about.
+/// How a listener makes of the names in a request the ones that backends are asked about.
 ///
-/// The saslauthd protocol's are taken as they come: libsasl2 has split login and realm already. With -r the
-/// login becomes login@realm, and the realm is still passed on, as saslauthd does.
-inline void normalise(Request& request, bool joins_realm)
-{
-    if (joins_realm && !request.realm.empty())
-        request.user += '@' + request.realm;
-}
+/// The saslauthd protocol's are taken as they come: libsasl2 has split login and realm already. The Dovecot
+/// protocol has one name alone.
+struct NameRules {
+    bool splits_realm = false;   ///< what stands behind the last @ of the login is the realm
+    std::string default_realm{}; ///< where the login has none
+    bool folds_case = false;     ///< of A to Z, and of nothing else: in every backend it means the same
+    bool joins_realm = false;    ///< -r: the login becomes login@realm, and the realm is still passed on
+
+    bool operator==(const NameRules&) const = default;
+};
+
+void normalise(Request& request, const NameRules& rules);
+
+/// The account of a request that was normalised, in one word: "bob@example.org", or "bob" without a realm.
+[[nodiscard]] std::string account_name(const Request& request, const NameRules& rules);
 
 } // namespace postern

@@ -8,7 +8,7 @@
 // reads to the end, or to the deadline.
 #include "daemon/saslauthd_session.hpp"
 
-#include <sodium.h>
+#include "base/wipe.hpp"
 
 #include <algorithm>
 #include <array>
@@ -16,26 +16,10 @@
 
 namespace postern {
 
-namespace {
-
-/// Wipes bytes of the shared buffer at the end of their use, however it ends.
-class Wipe {
-public:
-    explicit Wipe(std::span<char> bytes) noexcept : bytes_{bytes} {}
-    Wipe(const Wipe&) = delete;
-    Wipe& operator=(const Wipe&) = delete;
-    ~Wipe() { sodium_memzero(bytes_.data(), bytes_.size()); }
-
-private:
-    std::span<char> bytes_;
-};
-
-} // namespace
-
 SaslauthdSession::SaslauthdSession(const SessionServices& services, const ListenerConfig& listener,
                                    UniqueFd socket)
-    : services_{services}
-    , listener_{listener}
+    : Session{listener}
+    , services_{services}
     , socket_{std::move(socket)}
     , deadline_{services.loop.clock().now() + listener.deadline}
     , waits_until_{deadline_}
@@ -51,6 +35,8 @@ void SaslauthdSession::begin(SessionList::iterator self)
 
 void SaslauthdSession::hurry(TimePoint when)
 {
+    if (!is_idle())
+        return;
     waits_until_ = std::min(waits_until_, when);
     timer_.schedule(waits_until_);
 }
@@ -88,7 +74,7 @@ void SaslauthdSession::read()
 
 void SaslauthdSession::take(std::string_view bytes)
 {
-    const saslauthd::Parsed parsed = saslauthd::parse_request(bytes, listener_.field_bytes_max);
+    const saslauthd::Parsed parsed = saslauthd::parse_request(bytes, listener().field_bytes_max);
     if (const auto* fields = std::get_if<saslauthd::Fields>(&parsed))
         use(*fields);
     else if (const auto* refused = std::get_if<saslauthd::Refused>(&parsed))
@@ -99,9 +85,9 @@ void SaslauthdSession::take(std::string_view bytes)
 
 void SaslauthdSession::use(const saslauthd::Fields& fields)
 {
-    if (services_.loop.clock().now() + listener_.deadline / 2 > deadline_) {
+    if (services_.loop.clock().now() + listener().deadline / 2 > deadline_) {
         services_.log.warning("a request took half of its time to arrive: it is answered as unavailable");
-        return finish(Verdict::unavailable, fields.has_bytes_behind);
+        return answer(Verdict::unavailable, fields.has_bytes_behind);
     }
     state_ = State::authenticating;
     drains_ = fields.has_bytes_behind;
@@ -111,9 +97,9 @@ void SaslauthdSession::use(const saslauthd::Fields& fields)
                     std::string{fields.service}, std::string{fields.realm},
                     std::string{fields.client_address}};
     received_.clear();
-    services_.authenticator.authenticate(std::move(request),
-                                         {deadline_, listener_.joins_realm, listener_.route},
-                                         [this](Verdict verdict) { finish(verdict, drains_); });
+    services_.authenticator.authenticate(
+        std::move(request), {deadline_, listener().names, listener().route},
+        [this](const Outcome& outcome) { answer(outcome.verdict, drains_); });
 }
 
 void SaslauthdSession::refuse(const saslauthd::Refused& refused)
@@ -121,12 +107,12 @@ void SaslauthdSession::refuse(const saslauthd::Refused& refused)
     using Why = saslauthd::Refused::Why;
     const std::string field{saslauthd::field_name_text(refused.field)};
     if (refused.why == Why::field_too_long)
-        services_.log.error(field + " exceeded MAX_REQ_LEN: " + std::to_string(listener_.field_bytes_max));
+        services_.log.error(field + " exceeded MAX_REQ_LEN: " + std::to_string(listener().field_bytes_max));
     else if (refused.why == Why::field_with_nul)
         services_.log.error(field + " with a NUL byte received");
     else
         services_.log.error("NULL " + field + " received");
-    finish(saslauthd::reply(refused), true);
+    answer(saslauthd::reply(refused), true);
 }
 
 void SaslauthdSession::keep(std::string_view bytes)
@@ -146,15 +132,15 @@ void SaslauthdSession::wait_for_peer()
     timer_.schedule(waits_until_);
 }
 
-void SaslauthdSession::finish(Verdict verdict, bool drains)
+void SaslauthdSession::answer(Verdict verdict, bool drains)
 {
     std::array<char, saslauthd::reply_bytes_max> memory{};
-    finish(saslauthd::write_reply(memory, verdict, listener_.when_unavailable, listener_.reply_texts),
+    answer(saslauthd::write_reply(memory, verdict, listener().when_unavailable, listener().reply_texts),
            drains);
 }
 
 /// A reply is short and the socket's buffer is empty: it is sent whole, or the peer is gone.
-void SaslauthdSession::finish(std::string_view reply_bytes, bool drains)
+void SaslauthdSession::answer(std::string_view reply_bytes, bool drains)
 try {
     if (!socket_.send(reply_bytes) || !drains || services_.loop.clock().now() >= waits_until_)
         return end();
@@ -181,7 +167,7 @@ void SaslauthdSession::drain()
 void SaslauthdSession::on_deadline()
 {
     if (state_ == State::reading && !received_.empty())
-        finish(Verdict::unavailable, false);
+        answer(Verdict::unavailable, false);
     else
         end();
 }

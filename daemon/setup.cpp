@@ -97,6 +97,13 @@ void transfer(Archive& archive, std::vector<Element>& elements)
 }
 
 template <typename Archive>
+void transfer(Archive& archive, ChallengeKey& key)
+{
+    for (unsigned char& byte : key)
+        transfer(archive, byte);
+}
+
+template <typename Archive>
 void transfer(Archive& archive, BackendOptions& options)
 {
     std::vector<std::string> flat;
@@ -127,11 +134,24 @@ void transfer(Archive& archive, LogStyle& style)
 }
 
 template <typename Archive>
+void transfer(Archive& archive, NameRules& names)
+{
+    transfer_all(archive, names.splits_realm, names.default_realm, names.folds_case, names.joins_realm);
+}
+
+template <typename Archive>
+void transfer(Archive& archive, DovecotConfig& dovecot)
+{
+    transfer_all(archive, dovecot.mechanisms, dovecot.when_unavailable, dovecot.refuses_plaintext_without_tls,
+                 dovecot.refusal_reason);
+}
+
+template <typename Archive>
 void transfer(Archive& archive, ListenerConfig& listener)
 {
-    transfer_all(archive, listener.name, listener.socket, listener.deadline, listener.field_bytes_max,
-                 listener.when_unavailable, listener.reply_texts.accepted, listener.reply_texts.refused,
-                 listener.joins_realm, listener.route);
+    transfer_all(archive, listener.name, listener.protocol, listener.socket, listener.deadline,
+                 listener.field_bytes_max, listener.when_unavailable, listener.reply_texts.accepted,
+                 listener.reply_texts.refused, listener.names, listener.dovecot, listener.route);
 }
 
 template <typename Archive>
@@ -170,7 +190,7 @@ void transfer(Archive& archive, FrontSetup& setup)
     transfer_all(archive, setup.account, setup.drops_privileges, setup.supervisor, setup.waits_to_open,
                  setup.log_style, setup.success_level, setup.has_syslog, setup.uses_syslog, setup.has_stream,
                  setup.lets_go_of_stderr, setup.delayed_max, setup.sessions_max, setup.listeners, setup.pools,
-                 setup.routes);
+                 setup.routes, setup.challenge_key, setup.host_name);
 }
 
 template <typename Archive>

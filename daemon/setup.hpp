@@ -4,6 +4,7 @@
 #include "base/log.hpp"
 #include "base/message_socket.hpp"
 #include "daemon/accounts.hpp"
+#include "daemon/believable_challenge.hpp"
 #include "daemon/config.hpp"
 
 #include <span>
@@ -40,6 +41,8 @@ struct FrontSetup {
     std::vector<ListenerConfig> listeners;
     std::vector<PoolSetup> pools;
     std::vector<RouteConfig> routes;
+    ChallengeKey challenge_key{};
+    std::string host_name;
 };
 
 /// What a worker is told when it starts. The plug-in comes with it as a descriptor.

@@ -6,6 +6,7 @@
 #include "base/message_socket.hpp"
 #include "base/randomness.hpp"
 #include "base/secret.hpp"
+#include "daemon/line_budget.hpp"
 #include "daemon/server_health.hpp"
 #include "daemon/setup.hpp"
 #include "daemon/worker_pool.hpp"
@@ -32,6 +33,7 @@ class Workforce final : private WorkerHost {
 public:
     using Tell = std::function<void(const FrontMessage&)>;
 
+    /// `backends` outlives it.
     Workforce(EventLoop& loop, Log& log, SecretArena& secrets, const Randomness& randomness, Tell tell,
               const std::vector<PoolSetup>& backends);
 
@@ -46,12 +48,10 @@ public:
     /// It is gone, or could not be started.
     void on_ended(WorkerId worker);
     /// Nobody starts or kills workers any more: those that are there serve on.
-    void on_supervisor_lost() noexcept { has_supervisor_ = false; }
+    void on_supervisor_lost();
 
-    /// The workers of a pool that live, for the status.
-    [[nodiscard]] std::vector<WorkerStatus> status_of(const WorkerPool& pool) const;
-    /// The servers of its backend, likewise.
-    [[nodiscard]] std::vector<ServerStatus> status_of(const ServerHealth& servers) const;
+    /// Of each backend, all but what was decided.
+    [[nodiscard]] std::vector<BackendStatus> status() const;
 
     /// See WorkerPool; for all pools.
     void end_overdue();
@@ -63,6 +63,8 @@ private:
         std::uint32_t pid = 0;
         MessageSocket channel{};
         std::optional<FdWatch> watch{};
+        bool has_ended = false; ///< but may have left something to be read
+        LineBudget lines{};
     };
 
     [[nodiscard]] bool can_start_workers() const override { return has_supervisor_; }
@@ -74,7 +76,16 @@ private:
     [[nodiscard]] bool prepare(WorkerId worker, Duration time_left, ServerSet left_alone) override;
     [[nodiscard]] bool probe(WorkerId worker, JobId job, Duration time_left, ServerSet left_alone) override;
 
+    [[nodiscard]] std::vector<WorkerStatus> status_of(const WorkerPool& pool) const;
+    [[nodiscard]] std::vector<ServerStatus> status_of(const ServerHealth& servers) const;
+
+    [[nodiscard]] Worker* find_living(WorkerId id) noexcept;
+    void forsake(WorkerId id);
+    void forget_forsaken();
     void on_readable(WorkerId id);
+    [[nodiscard]] MessageSocket::Received take_message(WorkerId id);
+    void hear_out(WorkerId id);
+    void report_missing_lines(Worker& worker);
     void take(WorkerId id, const WorkerReady& ready);
     void take(WorkerId id, Answer& answer);
     void take(WorkerId id, const HandBack& hand_back);
@@ -90,8 +101,9 @@ private:
     WorkerId next_worker_ = 1;
     std::deque<ServerHealth> servers_; ///< of each backend; its pool refers to it
     std::vector<WorkerPool> pools_;
-    std::vector<std::string> names_;    ///< of the backends
+    const std::vector<PoolSetup>& backends_;
     std::set<std::size_t> told_rights_; ///< backends of which the log knows that their workers read any file
+    std::vector<WorkerId> forsaken_;    ///< their pools do not know yet
     bool has_supervisor_ = true;
 };
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "daemon/authenticator.hpp"
+#include "protocol/scram_challenge.hpp"
 #include "tests/support/recording_log.hpp"
 #include "tests/support/scripted_workers.hpp"
 
@@ -11,9 +12,10 @@ namespace {
 /// How a login comes in.
 struct Way {
     Duration deadline = 8s;
-    bool joins_realm = false;
+    NameRules names{};
     std::size_t route = 0;
     std::string realm = "example.org";
+    std::string mechanism = "SCRAM-SHA-256";
 };
 
 /// An authenticator over one worker for each of two backends, and the logins that it was given.
@@ -31,8 +33,42 @@ struct Gate {
     void login(const std::string& user, const Way& way = {})
     {
         authenticator.authenticate(requests.of(user, way.realm),
-                                   {clock.now() + way.deadline, way.joins_realm, way.route},
-                                   [this, user](Verdict verdict) { verdicts[user].push_back(verdict); });
+                                   {clock.now() + way.deadline, way.names, way.route},
+                                   [this, user](const Outcome& outcome) {
+                                       verdicts[user].push_back(outcome.verdict);
+                                       accounts[user] = outcome.account;
+                                   });
+    }
+
+    /// A login's first step by a challenge mechanism.
+    void ask_challenge(const std::string& user, const Way& way = {})
+    {
+        Request request = requests.of(user, way.realm);
+        request.mechanism = way.mechanism;
+        request.password.clear();
+        authenticator.challenge(
+            std::move(request), {clock.now() + way.deadline, way.names, way.route},
+            [this, user](Challenge challenge) { challenges[user].push_back(std::move(challenge)); });
+    }
+
+    /// The second.
+    void prove(const std::string& user, const Challenge& challenge, const Way& way = {})
+    {
+        Request request = requests.of(user, way.realm);
+        request.mechanism = way.mechanism;
+        authenticator.prove(std::move(request), challenge, {clock.now() + way.deadline, way.names, way.route},
+                            [this, user](const Outcome& outcome) {
+                                verdicts[user].push_back(outcome.verdict);
+                                replies[user] = outcome.reply;
+                                accounts[user] = outcome.account;
+                            });
+    }
+
+    /// What the client is to be told, once.
+    [[nodiscard]] Challenge challenge_for(const std::string& user)
+    {
+        REQUIRE(challenges[user].size() == 1);
+        return challenges[user].front();
     }
 
     /// The backend's worker says what it found, about the request that it was asked last.
@@ -89,6 +125,8 @@ struct Gate {
     std::vector<WorkerPool> pools = make_pools();
     Authenticator authenticator;
     std::map<std::string, std::vector<Verdict>> verdicts;
+    std::map<std::string, std::vector<Challenge>> challenges;
+    std::map<std::string, std::string> replies, accounts;
 
 private:
     std::vector<WorkerPool> make_pools()
@@ -132,6 +170,21 @@ Authenticator::Settings two_routes()
 {
     return routes({route_to({ChainLink{0}}, 1s), route_to({ChainLink{1}}, 1s)});
 }
+
+constexpr std::array<std::string_view, 2> scram_and_cram{"SCRAM-SHA-256", "CRAM-MD5"};
+
+/// Two backends, of which those in `able` serve challenge mechanisms.
+Authenticator::Settings proving(std::array<bool, 2> able, std::chrono::milliseconds failure_delay = 0ms)
+{
+    Authenticator::Settings settings = routes({route_to({ChainLink{0}, ChainLink{1}}, failure_delay)});
+    for (const bool is_able : able)
+        settings.mechanisms.push_back(is_able ? std::span<const std::string_view>{scram_and_cram}
+                                              : std::span<const std::string_view>{});
+    settings.challenge_key = {7};
+    return settings;
+}
+
+const std::string alices_challenge = "s=QSXCR+Q6sek8bf92QSXCRw==,i=" + std::to_string(scram_iterations);
 
 constexpr std::uint32_t no_jitter = 100; ///< of 0 to 200: the middle, for a delay of a second
 
@@ -244,6 +297,21 @@ TEST_CASE("the refusal that raises the delay waits for it too, and a shorter one
     CHECK(gate.is_told_after("alice", 2s));
     gate.refuse("bob", {}, 0, 1500ms);
     CHECK(gate.is_told_after("bob", 2s));
+}
+
+TEST_CASE("the log says when the refusals of a route begin to wait for longer, and why", "[authenticator]")
+{
+    Gate gate{one_backend(1s), 2 * no_jitter};
+    const auto lines = [&gate] {
+        return std::ranges::count(gate.log.lines, "5 refusals of route default wait for 2000 ms from now on, "
+                                                  "as backend sasldb asks for");
+    };
+    gate.refuse("alice", {}, 0, 1s);
+    CHECK(lines() == 0);
+    gate.refuse("bob", {}, 0, 2s);
+    CHECK(lines() == 1);
+    gate.refuse("carol", {}, 0, 2s);
+    CHECK(lines() == 1);
 }
 
 TEST_CASE("every kind of refusal waits for as long as one backend of the chain has asked for",
@@ -364,13 +432,67 @@ TEST_CASE("the deadline holds for the whole chain", "[authenticator]")
 {
     Gate gate{two_backends()};
     gate.login("alice");
-    gate.advance(7s);
+    gate.advance(3s);
     gate.answer(0, Verdict::unknown_user);
-    CHECK(gate.workers[1].asked.back().time_left == 1s);
-    gate.advance(1s);
+    CHECK(gate.workers[1].asked.back().time_left == 5s);
+    gate.advance(5s - 1ms);
+    CHECK_FALSE(gate.told("alice"));
+    gate.advance(1ms);
     CHECK(gate.told("alice") == Verdict::unavailable);
     CHECK(gate.workers[0].killed.empty());
     CHECK(gate.workers[1].killed == std::vector<WorkerId>{1});
+}
+
+TEST_CASE("a backend that hangs leaves the next one its share of the time", "[authenticator]")
+{
+    Gate gate{two_backends()};
+    gate.login("alice");
+    CHECK(gate.workers[0].asked.back().time_left == 4s);
+    gate.advance(4s - 1ms);
+    CHECK(gate.workers[1].asked.empty());
+    gate.advance(1ms);
+    CHECK(gate.workers[0].killed == std::vector<WorkerId>{1});
+    CHECK(gate.workers[1].asked.back().time_left == 4s);
+    SECTION("which may accept")
+    {
+        gate.answer(1, Verdict::accepted);
+        gate.advance(0s);
+        CHECK(gate.told("alice") == Verdict::accepted);
+    }
+    SECTION("which may not, and then it was an outage")
+    {
+        gate.answer(1, Verdict::rejected);
+        gate.advance(0s);
+        CHECK(gate.told("alice") == Verdict::unavailable);
+        CHECK(gate.log.lines.back() == "4 auth unavailable: [user=alice] [service=smtp] [realm=example.org] "
+                                       "[mech=sasldb] [reason=no answer within its share of the deadline]");
+    }
+    SECTION("which may hang as well")
+    {
+        gate.advance(4s);
+        CHECK(gate.told("alice") == Verdict::unavailable);
+        CHECK(gate.workers[1].killed == std::vector<WorkerId>{1});
+    }
+}
+
+TEST_CASE("a backend whose outage ends the chain has all the time", "[authenticator]")
+{
+    Gate gate{routes({route_to({ChainLink{0, {Verdict::unknown_user}}, ChainLink{1}})})};
+    gate.login("alice");
+    CHECK(gate.workers[0].asked.back().time_left == 8s);
+    gate.advance(7s);
+    gate.answer(0, Verdict::unknown_user);
+    CHECK(gate.workers[1].asked.back().time_left == 1s);
+}
+
+TEST_CASE("a login that is looked at long after its deadline is unavailable, and asked nowhere",
+          "[authenticator]")
+{
+    Gate gate{two_backends()};
+    gate.login("alice");
+    gate.advance(60s);
+    CHECK(gate.told("alice") == Verdict::unavailable);
+    CHECK(gate.workers[1].asked.empty());
 }
 
 TEST_CASE("the realm says whom to ask, byte for byte", "[authenticator]")
@@ -400,7 +522,7 @@ TEST_CASE("a realm's own chain is asked to its end, and the default one not at a
 TEST_CASE("with -r it is still the realm that says whom to ask", "[authenticator]")
 {
     Gate gate{realms()};
-    gate.login("alice", {.joins_realm = true, .realm = "example.org"});
+    gate.login("alice", {.names = {.joins_realm = true}, .realm = "example.org"});
     CHECK(gate.workers[1].asked.back().user == "alice@example.org");
 }
 
@@ -470,7 +592,7 @@ TEST_CASE("with -r the backend is asked about login@realm, and without a realm a
           "[authenticator]")
 {
     Gate gate{one_backend()};
-    gate.login("alice", {.joins_realm = true});
+    gate.login("alice", {.names = {.joins_realm = true}});
     CHECK(gate.workers[0].asked.back().user == "alice@example.org");
 }
 
@@ -509,4 +631,207 @@ TEST_CASE("no user can forge, break or end a field of the log line", "[authentic
     CHECK(gate.log.lines.back() ==
           "6 auth failure: [user=x\\x5d [reason=ok\\x5d\\x0asaslauthd: auth success] [service=smtp] "
           "[realm=example.org] [mech=sasldb] [reason=wrong password]");
+}
+
+// --- challenges and proofs ---------------------------------------------------------------------------------
+
+TEST_CASE("a challenge comes from the backend that knows the user, and so does the word on the proof",
+          "[authenticator]")
+{
+    Gate gate{proving({true, true})};
+    gate.ask_challenge("alice");
+    gate.answer(0, Verdict::unknown_user);
+    gate.answer(1, {Verdict::accepted, "", false, 0ms, alices_challenge});
+    gate.advance(0s);
+    CHECK(gate.challenge_for("alice").reply == alices_challenge);
+
+    gate.prove("alice", gate.challenge_for("alice"));
+    CHECK(gate.workers[0].asked.empty());
+    gate.answer(1, {Verdict::accepted, "", false, 0ms, "rmF9pqV8S7suAoZWja4dJRkFsKQ="});
+    gate.advance(0s);
+    CHECK(gate.told("alice") == Verdict::accepted);
+    CHECK(gate.replies["alice"] == "rmF9pqV8S7suAoZWja4dJRkFsKQ=");
+    CHECK(gate.accounts["alice"] == "alice@example.org");
+}
+
+TEST_CASE("a backend that takes passwords only is not asked about challenges", "[authenticator]")
+{
+    Gate gate{proving({true, false})};
+    gate.ask_challenge("alice");
+    CHECK(gate.workers[0].asked.size() == 1);
+    gate.answer(0, Verdict::unknown_user);
+    gate.advance(0s);
+    CHECK(gate.workers[1].asked.empty());
+    CHECK(gate.challenge_for("alice").decision.verdict == Verdict::unknown_user);
+}
+
+TEST_CASE("nobody proves anything to a backend behind one that takes passwords only", "[authenticator]")
+{
+    Gate gate{proving({false, true})};
+    gate.ask_challenge("alice");
+    gate.advance(0s);
+    CHECK(gate.workers[0].asked.empty());
+    CHECK(gate.workers[1].asked.empty());
+    CHECK(gate.challenge_for("alice").reply.starts_with("s="));
+    gate.prove("alice", gate.challenge_for("alice"));
+    gate.advance(0s);
+    CHECK(gate.workers[1].asked.empty());
+    CHECK(gate.told("alice") == Verdict::rejected);
+}
+
+TEST_CASE("a user with nothing to prove has a believable challenge, and is refused like a wrong password",
+          "[authenticator]")
+{
+    const auto [verdict, reason] = GENERATE(table<Verdict, std::string>({
+        {Verdict::unknown_user, "unknown user"},
+        {Verdict::rejected, "no verifier"},
+        {Verdict::barred, "expired"},
+    }));
+    Gate gate{proving({true, false}, 1s), no_jitter};
+    gate.ask_challenge("mallory");
+    gate.answer(0, verdict, reason);
+    gate.advance(0s);
+    const Challenge challenge = gate.challenge_for("mallory");
+    CHECK(challenge.reply.size() == alices_challenge.size());
+    CHECK(challenge.reply.starts_with("s="));
+    CHECK(challenge.reply.ends_with(alices_challenge.substr(alices_challenge.find("==,i="))));
+    CHECK(gate.log.lines.empty()); // it is no login yet
+
+    gate.prove("mallory", challenge);
+    CHECK(gate.workers[0].asked.empty());
+    CHECK(gate.is_told_after("mallory", 1s));
+    CHECK(gate.told("mallory") == verdict);
+    CHECK(gate.replies["mallory"].empty());
+    CHECK(gate.log.lines ==
+          std::vector<std::string>{"6 auth failure: [user=mallory] [service=smtp] [realm=example.org] "
+                                   "[mech=sasldb] [reason=" +
+                                   reason + "] [sasl=SCRAM-SHA-256] [tls=no]"});
+    CHECK(gate.authenticator.counts().verdicts.of(verdict) == 1);
+}
+
+TEST_CASE("a believable challenge is the same each time, and another for each user, mechanism and key",
+          "[authenticator]")
+{
+    const std::string one = believable_challenge({1}, "alice", "SCRAM-SHA-256");
+    CHECK(believable_challenge({1}, "alice", "SCRAM-SHA-256") == one);
+    CHECK(believable_challenge({1}, "bob", "SCRAM-SHA-256") != one);
+    CHECK(believable_challenge({1}, "alice", "SCRAM-SHA-1") != one);
+    CHECK(believable_challenge({2}, "alice", "SCRAM-SHA-256") != one);
+    CHECK(believable_challenge({1}, "ASCRAM-SHA-256", "") != believable_challenge({1}, "A", "SCRAM-SHA-256"));
+}
+
+TEST_CASE("who does not exist has one salt for USER and USER@HOST, as who exists has in a sasldb",
+          "[authenticator]")
+{
+    const auto salt_of = [](const std::string& user, const NameRules& names) {
+        Authenticator::Settings settings = proving({true, false});
+        settings.host_name = "mail";
+        Gate gate{std::move(settings)};
+        gate.ask_challenge(user, {.names = names, .realm = ""});
+        gate.answer(0, Verdict::unknown_user);
+        gate.advance(0s);
+        return gate.challenge_for(user).reply;
+    };
+    const NameRules splits{.splits_realm = true};
+    CHECK(salt_of("mallory", splits) == salt_of("mallory@mail", splits));
+    CHECK(salt_of("mallory", splits) != salt_of("mallory@example.org", splits));
+    CHECK(salt_of("mallory", splits) != salt_of("mallory@MAIL", splits)); // a sasldb compares bytes
+
+    const NameRules defaults{.splits_realm = true, .default_realm = "example.org"};
+    CHECK(salt_of("mallory", defaults) == salt_of("mallory@example.org", defaults));
+    CHECK(salt_of("mallory", defaults) != salt_of("mallory@mail", defaults));
+}
+
+TEST_CASE("a challenge that nobody can be asked for is an outage", "[authenticator]")
+{
+    Gate gate{proving({true, true})};
+    gate.ask_challenge("alice");
+    gate.answer(0, Verdict::unavailable);
+    gate.answer(1, Verdict::unknown_user);
+    gate.advance(0s);
+    CHECK(gate.challenge_for("alice").reply.empty());
+    CHECK(gate.authenticator.counts().verdicts.of(Verdict::unavailable) == 1);
+
+    gate.ask_challenge("bob");
+    gate.advance(8s);
+    CHECK(gate.challenge_for("bob").reply.empty());
+}
+
+TEST_CASE("a challenge is no login: only an outage of it is counted", "[authenticator]")
+{
+    Gate gate{proving({true, true})};
+    gate.ask_challenge("alice");
+    gate.answer(0, Verdict::unknown_user);
+    gate.answer(1, {Verdict::accepted, "", false, 0ms, alices_challenge});
+    gate.advance(0s);
+    for (const Verdict verdict : all_verdicts) {
+        CHECK(gate.authenticator.counts().verdicts.of(verdict) == 0);
+        CHECK(gate.authenticator.counts().decisions.at(0).of(verdict) == 0);
+        CHECK(gate.authenticator.counts().decisions.at(1).of(verdict) == 0);
+    }
+    CHECK(gate.authenticator.logins() == 0);
+}
+
+TEST_CASE("a realm that no backend can serve by a challenge mechanism is one of unknown users",
+          "[authenticator]")
+{
+    Authenticator::Settings settings = proving({false, true});
+    settings.routes.front().realms = {{"example.com", {ChainLink{0}}}, {"example.net", {}}}; // 0: not able
+    Gate gate{std::move(settings)};
+    gate.ask_challenge("alice", {.realm = "example.com"});
+    gate.advance(0s);
+    CHECK(gate.challenge_for("alice").reply.starts_with("s="));
+    gate.prove("alice", gate.challenge_for("alice"), {.realm = "example.com"});
+    gate.advance(0s);
+    CHECK(gate.told("alice") == Verdict::rejected);
+
+    gate.ask_challenge("bob", {.realm = "example.net"});
+    gate.advance(0s);
+    CHECK(gate.challenge_for("bob").reply.empty()); // nobody is asked for this realm at all
+}
+
+TEST_CASE("a proof that needs no challenge is asked along the chain of those who can judge it",
+          "[authenticator]")
+{
+    const bool is_first_able = GENERATE(true, false);
+    Gate gate{proving({is_first_able, true})};
+    Request request = gate.requests.of("alice");
+    request.asked = Asked::proof;
+    request.mechanism = "CRAM-MD5";
+    std::optional<Verdict> told;
+    gate.authenticator.authenticate(std::move(request), {gate.clock.now() + 8s, {}, 0},
+                                    [&](const Outcome& outcome) { told = outcome.verdict; });
+    REQUIRE(gate.workers[0].asked.size() == (is_first_able ? 1 : 0));
+    if (is_first_able) {
+        gate.answer(0, Verdict::unknown_user);
+        gate.answer(1, Verdict::accepted);
+    }
+    CHECK(gate.workers[1].asked.empty());
+    gate.advance(0s);
+    CHECK(told == (is_first_able ? Verdict::accepted : Verdict::rejected));
+}
+
+TEST_CASE("whatever a backend says with a refusal, nothing of it is for the client", "[authenticator]")
+{
+    Gate gate{proving({true, false})};
+    gate.prove("alice", {alices_challenge, {Verdict::accepted, ""}, 0});
+    gate.answer(0, {Verdict::rejected, "wrong password", false, 0ms, "a slip of the tongue"});
+    gate.advance(0s);
+    CHECK(gate.told("alice") == Verdict::rejected);
+    CHECK(gate.replies["alice"].empty());
+}
+
+TEST_CASE("a line says by which mechanism, and whether with TLS, where it is known", "[authenticator]")
+{
+    Gate gate{one_backend()};
+    Request request = gate.requests.of("alice");
+    request.mechanism = "PLAIN";
+    request.is_secured = true;
+    request.client_address = "192.0.2.7";
+    gate.authenticator.authenticate(std::move(request), {gate.clock.now() + 8s, {}, 0},
+                                    [](const Outcome&) {});
+    gate.answer(0, Verdict::rejected, "wrong password");
+    CHECK(gate.log.lines.back() == "6 auth failure: [user=alice] [service=smtp] [realm=example.org] "
+                                   "[mech=sasldb] [reason=wrong password]"
+                                   " [sasl=PLAIN] [tls=yes] [remote=192.0.2.7]");
 }

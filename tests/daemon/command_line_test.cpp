@@ -112,7 +112,7 @@ TEST_CASE("flags may be attached to their value and to each other, as getopt has
     CHECK(c.backends.at(0).pool.workers == 7);
     CHECK(c.is_verbose);
     CHECK(c.stays_in_foreground);
-    CHECK(c.listeners.at(0).joins_realm);
+    CHECK(c.listeners.at(0).names.joins_realm);
 }
 
 TEST_CASE("a flag may be repeated, and the last one counts", "[flags]")
@@ -235,7 +235,33 @@ TEST_CASE("a saslauthd.conf may have as many options as a worker can be told", "
 {
     const SharedFile file{"ldap_filter: " + std::string(33'000, 'x') + "\n"};
     CHECK(complaint("-a ldap " + file.flag()) ==
-          "its options are longer than the 32 KiB that were expected at most");
+          "-a ldap: its options are longer than the 32 KiB that were expected at most");
+}
+
+TEST_CASE("options that are well by themselves, and not together, start nothing", "[flags]")
+{
+    CHECK(complaint("-a ldap -O /dev/null --ldap-auth-method fastbind") ==
+          "-a ldap: ldap_filter is a filter, and fastbind needs a DN there, such as "
+          "uid=%u,ou=people,dc=example,dc=org");
+    CHECK(complaint("-a rimap -O imap --rimap-timeout 0") ==
+          "-a rimap: rimap_timeout is 0, and nobody could log in; a time was expected");
+    CHECK(complaint("-a rimap -O imap --rimap-ca-file /proc/self/stat") ==
+          "-a rimap: rimap_ca_file is set, and rimap_tls is none: passwords would travel in clear; "
+          "rimap_tls = starttls or implicit was expected");
+}
+
+TEST_CASE("a file of certificates must be there", "[flags]")
+{
+    CHECK(complaint("-a rimap -O imap --rimap-tls implicit --rimap-ca-file /nonexistent") ==
+          "--rimap-ca-file /nonexistent: No such file or directory");
+    CHECK(config("-a rimap -O imap --rimap-tls implicit --rimap-ca-file /proc/self/stat").notes.empty());
+}
+
+TEST_CASE("who names the port of IMAP with TLS, and no TLS, is told", "[flags]")
+{
+    CHECK(config("-a rimap -O imap/993").notes ==
+          std::vector<std::string>{
+              "rimap: rimap_tls is none, and the port is that of IMAP with TLS; implicit was expected"});
 }
 
 TEST_CASE("the flag -O names the server of rimap, as HOST or HOST/PORT", "[flags]")
@@ -244,11 +270,11 @@ TEST_CASE("the flag -O names the server of rimap, as HOST or HOST/PORT", "[flags
         {"-O imap", "imap", ""},
         {"-O one -O imap/1143", "imap", "1143"},
         {"-O /x -O imap", "imap", ""},
-        {"-O imap/imaps", "imap", "imaps"},
+        {"-O imap/imaps --rimap-tls implicit", "imap", "imaps"},
         {"-O [::1]/143", "::1", "143"},
         {"-O ::1", "::1", ""},
         {"-O imap --rimap-port 143", "imap", "143"},
-        {"--rimap-host a,b/993", "a,b/993", ""},
+        {"--rimap-host a,b/993 --rimap-tls implicit", "a,b/993", ""},
     }));
     CAPTURE(typed);
     const Config c = config("-a rimap " + typed);

@@ -59,6 +59,14 @@ std::string complaint(const std::string& text)
     return File{text}.complaint();
 }
 
+/// A listener that speaks Dovecot's protocol, with these lines from line 4, and backends of which db and db2
+/// serve challenge mechanisms.
+std::string dovecot_listener(const std::string& lines = "")
+{
+    return "[listener a]\nsocket = /run/a\nprotocol = dovecot\n" + lines +
+           "[backend host]\ntype = pam\n[backend db]\ntype = sasldb\n[backend db2]\ntype = sasldb\n";
+}
+
 /// What any file needs, on lines 1 to 6. A test puts its own below.
 const std::string sound = "[listener a]\n"
                           "socket = /run/a\n"
@@ -114,7 +122,7 @@ TEST_CASE("a short file is a whole configuration", "[config]")
     CHECK(listener.deadline == 8s);
     CHECK(listener.field_bytes_max == 1024);
     CHECK(listener.when_unavailable == saslauthd::WhenUnavailable::empty_reply);
-    CHECK_FALSE(listener.joins_realm);
+    CHECK_FALSE(listener.names.joins_realm);
     CHECK(listener.route == 0);
     REQUIRE(c.backends.size() == 1);
     CHECK(c.backends[0].name == "local");
@@ -126,6 +134,76 @@ TEST_CASE("a short file is a whole configuration", "[config]")
     CHECK(c.routes[0].name == "default");
     CHECK(c.routes[0].chain.at(0).backend == 0);
     CHECK(c.routes[0].failure_delay == 1s);
+}
+
+TEST_CASE("a listener of the Dovecot protocol has keys of its own", "[config]")
+{
+    const Config c = config("[daemon]\n"
+                            "state_directory = /var/lib/other\n" +
+                            sound +
+                            "[listener b]\n"
+                            "when_unavailable = fail\n" // what it means is known before the next line
+                            "protocol = dovecot\n"
+                            "socket = /run/b\n"
+                            "mechanisms = plain Scram-Sha-1 CRAM-MD5\n"
+                            "default_realm = example.org\n"
+                            "fold_case = yes\n"
+                            "plaintext_without_tls = refuse\n"
+                            "refusal_reason = Ask postmaster@example.org\n");
+    CHECK(c.state_directory == "/var/lib/other");
+    const ListenerConfig& b = c.listeners.at(1);
+    CHECK(b.protocol == ListenerProtocol::dovecot);
+    CHECK(b.names == NameRules{true, "example.org", true, false});
+    CHECK(b.dovecot == DovecotConfig{{"PLAIN", "SCRAM-SHA-1", "CRAM-MD5"},
+                                     DovecotUnavailable::fail,
+                                     true,
+                                     "Ask postmaster@example.org"});
+    CHECK(c.listeners.at(0).protocol == ListenerProtocol::saslauthd);
+    CHECK(c.listeners.at(0).names == NameRules{});
+}
+
+TEST_CASE("a listener that says nothing offers SCRAM where every backend of its route can serve it",
+          "[config]")
+{
+    const auto [chains, is_offered] = GENERATE(table<std::string, bool>({
+        {"default = db\n", true},
+        {"default = db db2\nexample.org = db2\n", true},
+        {"default = host\n", false},
+        {"default = db host\n", false},
+        {"default = host db\n", false},
+        {"default = db\nexample.org = host\n", false},
+        {"default = host\nexample.org = db\n", false},
+        {"default = db\nexample.org = db2 host\n", false},
+    }));
+    CAPTURE(chains);
+    const Config c = config(dovecot_listener() + "[route]\n" + chains);
+    std::vector<std::string> mechanisms{"PLAIN", "LOGIN"};
+    if (is_offered)
+        mechanisms.emplace_back("SCRAM-SHA-256");
+    CHECK(c.listeners.at(0).dovecot.mechanisms == mechanisms);
+    CHECK(c.listeners.at(0).dovecot.when_unavailable == DovecotUnavailable::close);
+}
+
+TEST_CASE("a mechanism that is named is offered where one list of the route begins with who serves it",
+          "[config]")
+{
+    const std::string listener = dovecot_listener("mechanisms = PLAIN CRAM-MD5\n");
+    const auto chains = GENERATE(values<std::string>(
+        {"default = db\n", "default = db host\n", "default = host\nexample.org = db host\n"}));
+    CAPTURE(chains);
+    const Config c = config(listener + "[route]\n" + chains);
+    CHECK(c.listeners.at(0).dovecot.mechanisms == std::vector<std::string>{"PLAIN", "CRAM-MD5"});
+}
+
+TEST_CASE("a mechanism that nobody of the route can be asked about is a mistake", "[config]")
+{
+    const std::string listener = dovecot_listener("mechanisms = PLAIN CRAM-MD5\n");
+    const auto chains = GENERATE(values<std::string>(
+        {"default = host\n", "default = host db\n", "default = host\nexample.org = host db\n"}));
+    CAPTURE(chains);
+    CHECK(complaint(listener + "[route]\n" + chains) ==
+          "FILE:4: [listener a] mechanisms: CRAM-MD5: no list of backends in this listener's route begins "
+          "with one that can serve it; one of type sasldb was expected in front");
 }
 
 TEST_CASE("the group of a socket is sasl, where there is one and it may be given away", "[config]")
@@ -189,7 +267,7 @@ TEST_CASE("every key says what it is called", "[config]")
     CHECK(a.deadline == 2s);
     CHECK(a.field_bytes_max == 256);
     CHECK(a.when_unavailable == saslauthd::WhenUnavailable::say_no);
-    CHECK(a.joins_realm);
+    CHECK(a.names.joins_realm);
     CHECK(c.routes.at(a.route).name == "special");
     CHECK(c.listeners[1].owner == 12U);
     CHECK(c.listeners[1].group == 13U);
@@ -429,11 +507,36 @@ TEST_CASE("what is wrong is said with its line, its section, its key, and what w
         {with_listener("socket = /run/postern/control\n"),
          "FILE:8: [listener b] socket: is the control socket of the run directory; another path was "
          "expected"},
-        {with_listener("socket = /b\nprotocol = dovecot\n"),
-         "FILE:9: [listener b] protocol: dovecot: this protocol is not available in this version; saslauthd "
-         "was expected"},
         {with_listener("socket = /b\nprotocol = saslauth\n"),
-         "FILE:9: [listener b] protocol: saslauth: saslauthd was expected; did you mean saslauthd?"},
+         "FILE:9: [listener b] protocol: saslauth: saslauthd or dovecot was expected; did you mean "
+         "saslauthd?"},
+        {with_listener("socket = /b\nmechanisms = PLAIN\n"),
+         "FILE:9: [listener b] mechanisms: makes no sense for protocol = saslauthd; protocol = dovecot was "
+         "expected"},
+        {with_listener("socket = /b\nwhen_unavailable = close\n"),
+         "FILE:9: [listener b] when_unavailable: close: empty_reply or say_no was expected"},
+        {with_listener("socket = /b\nprotocol = dovecot\nwhen_unavailable = say_no\n"),
+         "FILE:10: [listener b] when_unavailable: say_no: close or fail was expected"},
+        {with_listener("socket = /b\nprotocol = dovecot\nmechanisms =\n"),
+         "FILE:10: [listener b] mechanisms: no mechanism is named; PLAIN, LOGIN, CRAM-MD5, SCRAM-SHA-1 or "
+         "SCRAM-SHA-256 was expected"},
+        {with_listener("socket = /b\nprotocol = dovecot\nmechanisms = PLAIN plain\n"),
+         "FILE:10: [listener b] mechanisms: plain: is named twice"},
+        {with_listener("socket = /b\nprotocol = dovecot\nmechanisms = SCRAM-SHA-265\n"),
+         "FILE:10: [listener b] mechanisms: SCRAM-SHA-265: PLAIN, LOGIN, CRAM-MD5, SCRAM-SHA-1 or "
+         "SCRAM-SHA-256 "
+         "was expected; did you mean SCRAM-SHA-256?"},
+        {with_listener("socket = /b\nprotocol = dovecot\nmechanisms = DIGEST-MD5\n"),
+         "FILE:10: [listener b] mechanisms: DIGEST-MD5 is not offered (RFC 6331); one of PLAIN, LOGIN, "
+         "CRAM-MD5, "
+         "SCRAM-SHA-1 or SCRAM-SHA-256 was expected"},
+        {with_listener("socket = /b\ndefault_realm = a@b\n"),
+         "FILE:9: [listener b] default_realm: a@b: a realm of at most 255 bytes was expected, without @ and "
+         "control bytes"},
+        {with_listener("socket = /b\nprotocol = dovecot\nrefusal_reason =\n"),
+         "FILE:10: [listener b] refusal_reason: an empty value; a text of 1 to 200 bytes was expected, "
+         "without "
+         "control bytes"},
         {with_listener("socket = /b\nowner = rooot\n"),
          "FILE:9: [listener b] owner: rooot: there is no such user; did you mean root?"},
         {with_listener("socket = /b\ngroup = daemn\n"),
@@ -554,6 +657,19 @@ TEST_CASE("a password by its other name may not be read by everybody either", "[
     CHECK_THAT(file.complaint(), Catch::Contains("line 9 holds a password"));
 }
 
+TEST_CASE("in a section the instances of kerberos5 are checked", "[config]")
+{
+    const auto of = [](const std::string& list) {
+        return complaint(with_backend("type = kerberos5\nkrb5_instances = " + list + "\n"));
+    };
+    for (const char* const good : {"", "imap=mail", "imap=mail smtp=out", "imap=mail, smtp=a=b"})
+        CHECK(of(good) == "none");
+    for (const char* const bad : {"imap", "=mail", "imap=", "="})
+        for (const std::string& list : {std::string{bad}, "pop=x, "s + bad})
+            CHECK(of(list) ==
+                  "FILE:9: [backend b] krb5_instances: "s + bad + ": SERVICE=INSTANCE was expected");
+}
+
 TEST_CASE("in a section a boolean is yes or no, and servers are checked", "[config]")
 {
     CHECK(complaint(with_backend("type = ldap\nldap_start_tls = on\nldap_servers = a ldap://b\n")) ==
@@ -567,6 +683,13 @@ TEST_CASE("in a section a boolean is yes or no, and servers are checked", "[conf
           "FILE:9: [backend b] rimap_host: imap/: HOST or HOST/PORT was expected\n"
           "FILE:10: [backend b] rimap_tls: yes: none, starttls or implicit was expected");
     CHECK(config(with_backend("type = rimap\n")).listeners.at(0).reply_texts == saslauthd::ReplyTexts{});
+    CHECK(
+        complaint(with_backend("type = rimap\nrimap_ca_file = /proc/self/stat\n")) ==
+        "FILE:7: [backend b]: rimap_ca_file is set, and rimap_tls is none: passwords would travel in clear; "
+        "rimap_tls = starttls or implicit was expected");
+    CHECK(config(with_backend("type = rimap\nrimap_port = 993\n")).notes ==
+          std::vector<std::string>{
+              "[backend b] rimap_tls is none, and the port is that of IMAP with TLS; implicit was expected"});
 }
 
 TEST_CASE("all that is wrong is said at once, in the order of lines", "[config]")

@@ -32,6 +32,8 @@ TEST_CASE("a front is told what it is and how it logs", "[setup]")
     sent.lets_go_of_stderr = true;
     sent.delayed_max = 5;
     sent.sessions_max = 6;
+    sent.challenge_key = {7};
+    sent.host_name = "mail";
 
     const FrontSetup got = told_to_front(sent);
 
@@ -47,6 +49,8 @@ TEST_CASE("a front is told what it is and how it logs", "[setup]")
     CHECK(got.lets_go_of_stderr);
     CHECK(got.delayed_max == 5);
     CHECK(got.sessions_max == 6);
+    CHECK(got.challenge_key == ChallengeKey{7});
+    CHECK(got.host_name == "mail");
     CHECK(got.listeners.empty());
     CHECK(got.pools.empty());
     CHECK(got.routes.empty());
@@ -61,7 +65,9 @@ TEST_CASE("a front is told of each listener what it needs, and not to whom the s
     postfix.field_bytes_max = 8;
     postfix.when_unavailable = saslauthd::WhenUnavailable::say_no;
     postfix.reply_texts = {"well done", "no such luck"};
-    postfix.joins_realm = true;
+    postfix.names = {true, "example.org", true, true};
+    postfix.protocol = ListenerProtocol::dovecot;
+    postfix.dovecot = {{"PLAIN", "SCRAM-SHA-256"}, DovecotUnavailable::fail, true, "no"};
     postfix.route = 3;
     ListenerConfig other;
     other.name = "other";

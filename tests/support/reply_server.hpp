@@ -32,7 +32,8 @@ inline UniqueFd listen_at(const std::string& path)
     return socket;
 }
 
-/// A server in a process of its own that answers any request with bytes that were fixed before.
+/// A server in a process of its own that answers any request with bytes that were fixed before. A connection
+/// that ends without one is not answered, and does not count.
 class ReplyServer {
 public:
     using Reply = std::optional<std::string>; ///< nothing: never answers
@@ -58,19 +59,21 @@ private:
     [[noreturn]] void serve(const std::vector<Reply>& replies) const
     {
         ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-        for (std::size_t i = 0;; i = (i + 1) % replies.size())
-            answer(UniqueFd{::accept(socket_.get(), nullptr, nullptr)}, replies[i]);
+        for (std::size_t i = 0;;)
+            if (answers(UniqueFd{::accept(socket_.get(), nullptr, nullptr)}, replies[i]))
+                i = (i + 1) % replies.size();
     }
 
-    static void answer(UniqueFd connection, const Reply& reply)
+    static bool answers(UniqueFd connection, const Reply& reply)
     {
         std::array<char, 32768> request{};
-        if (::recv(connection.get(), request.data(), request.size(), 0) < 0)
-            return;
+        if (::recv(connection.get(), request.data(), request.size(), 0) <= 0)
+            return false;
         if (!reply)
             static_cast<void>(connection.release()); // and keep it
         else
             static_cast<void>(::send(connection.get(), reply->data(), reply->size(), MSG_NOSIGNAL));
+        return true;
     }
 
     UniqueFd socket_;

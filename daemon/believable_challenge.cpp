@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "daemon/believable_challenge.hpp"
+
+#include "protocol/scram_challenge.hpp"
+
+#include <sodium.h>
+
+namespace postern {
+
+namespace {
+
+void add(crypto_generichash_state& state, std::string_view bytes)
+{
+    const std::uint64_t size = bytes.size(); // in front, so that no two pairs of texts are one
+    crypto_generichash_update(&state, reinterpret_cast<const unsigned char*>(&size), sizeof size);
+    crypto_generichash_update(&state, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size());
+}
+
+} // namespace
+
+std::string believable_challenge(const ChallengeKey& key, std::string_view account,
+                                 std::string_view mechanism)
+{
+    std::array<unsigned char, scram_salt_bytes> salt{};
+    crypto_generichash_state state;
+    crypto_generichash_init(&state, key.data(), key.size(), salt.size());
+    add(state, mechanism);
+    add(state, account);
+    crypto_generichash_final(&state, salt.data(), salt.size());
+    std::string text(sodium_base64_ENCODED_LEN(salt.size(), sodium_base64_VARIANT_ORIGINAL), '\0');
+    sodium_bin2base64(text.data(), text.size(), salt.data(), salt.size(), sodium_base64_VARIANT_ORIGINAL);
+    text.pop_back(); // its NUL
+    return "s=" + text + ",i=" + std::to_string(scram_iterations);
+}
+
+} // namespace postern

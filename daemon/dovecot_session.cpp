@@ -1,0 +1,661 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// A login goes round between three parties: the client, whose bytes an Exchange understands; the Exchange,
+// which says what to do next; and the Authenticator. act() is where a step becomes deed.
+//
+// An outage is told by closing the connection, because Postfix and Exim take every FAIL for a wrong password.
+// That would end the other logins in work on it, so it is done only where there is none.
+#include "daemon/dovecot_session.hpp"
+
+#include "base/log.hpp"
+#include "base/wipe.hpp"
+#include "daemon/login_log.hpp"
+#include "daemon/normalise.hpp"
+
+#include <sodium.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <ctime>
+#include <utility>
+
+namespace postern {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+/// Of one connection that wait for their client. Beyond it the one that has waited for longest is forgotten.
+constexpr std::size_t waiting_max = 32;
+/// How long a client may take for its next word, as with Dovecot.
+constexpr auto client_patience = 150s;
+
+/// How long who has just connected, when another front begins to serve, may take for its first login. An
+/// smtpd connects again for a login whose connection has ended, but it does so only once.
+constexpr auto settling_time = 1s;
+
+constexpr std::size_t nonce_bytes = 18;
+
+std::string random_base64()
+{
+    std::array<unsigned char, nonce_bytes> bytes{};
+    randombytes_buf(bytes.data(), bytes.size());
+    std::string text(sodium_base64_ENCODED_LEN(bytes.size(), sodium_base64_VARIANT_ORIGINAL), '\0');
+    sodium_bin2base64(text.data(), text.size(), bytes.data(), bytes.size(), sodium_base64_VARIANT_ORIGINAL);
+    text.pop_back(); // its NUL
+    return text;
+}
+
+/// RFC 2195: unique, with the time and a host's name in it. The host's own is nobody's business.
+std::string cram_challenge()
+{
+    return '<' + random_base64() + '.' + std::to_string(std::time(nullptr)) + "@postern>";
+}
+
+bool shows_password(sasl::Mechanism mechanism) noexcept
+{
+    return mechanism == sasl::Mechanism::plain || mechanism == sasl::Mechanism::login;
+}
+
+/// Those of SCRAM: what a client must know, a backend knows.
+bool asks_challenge(sasl::Mechanism mechanism) noexcept
+{
+    return mechanism == sasl::Mechanism::scram_sha_1 || mechanism == sasl::Mechanism::scram_sha_256;
+}
+
+/// Whether there is a name left when the realm is taken off.
+bool is_somebody(const Request& normalised) noexcept
+{
+    return !normalised.user.empty() && normalised.user.front() != '@';
+}
+
+dovecot::Failure::Code code_of(sasl::Failure why) noexcept
+{
+    return why == sasl::Failure::authorization_identity ? dovecot::Failure::Code::authz_fail
+                                                        : dovecot::Failure::Code::none;
+}
+
+} // namespace
+
+DovecotSession::DovecotSession(const SessionServices& services, const ListenerConfig& listener,
+                               UniqueFd socket)
+    : Session{listener}
+    , services_{services}
+    , socket_{std::move(socket)}
+    , conversation_{[this](std::uint32_t id) { return find(id) != logins_.end(); }}
+    , timer_{services.loop, [this] { on_timer(); }}
+{
+}
+
+/// The handshake goes out before a byte has come: Exim waits for all of it.
+void DovecotSession::begin(SessionList::iterator self)
+{
+    static std::uint32_t connections = 0;
+    self_ = self;
+    settles_until_ = services_.loop.clock().now() + settling_time;
+    line_due_ = services_.loop.clock().now() + listener().deadline;
+    dovecot::Handshake handshake;
+    const std::vector<std::string_view> mechanisms{listener().dovecot.mechanisms.begin(),
+                                                   listener().dovecot.mechanisms.end()};
+    handshake.mechanisms = mechanisms;
+    handshake.server_pid = static_cast<std::uint32_t>(::getpid());
+    handshake.connection = ++connections;
+    randombytes_buf(handshake.cookie.data(), handshake.cookie.size());
+    std::array<char, dovecot::handshake_bytes_max> memory{};
+    tell(dovecot::write_handshake(memory, handshake));
+    serve();
+}
+
+void DovecotSession::serve()
+{
+    resume_with([this] {
+        if (hears())
+            read();
+    });
+}
+
+/// Whether what the peer says is listened to now. Never with a buffer that may be full.
+bool DovecotSession::hears() const noexcept
+{
+    return !is_lost_ && !is_at_end_ && in_work_ < in_work_max;
+}
+
+/// Into its own buffer if it has one already, else into the shared one.
+void DovecotSession::read()
+{
+    const bool is_own = !received_.buffer().empty();
+    const std::span<char> buffer = is_own ? received_.buffer() : services_.scratch.buffer();
+    const std::size_t had = received_.size();
+    const PeerSocket::Incoming incoming = socket_.receive(buffer.subspan(had));
+    if (incoming.state == PeerSocket::Received::end)
+        is_at_end_ = true;
+    else if (incoming.state == PeerSocket::Received::bytes)
+        take(buffer.first(had + incoming.size), is_own);
+}
+
+void DovecotSession::take(std::span<char> arrived, bool is_own)
+{
+    const Wipe wipe{is_own ? std::span<char>{} : arrived};
+    bool has_moved_on = false;
+    bool needs_more = false;
+    while (!is_lost_ && in_work_ < in_work_max) {
+        const auto [command, taken] = conversation_.next(arrived);
+        arrived = arrived.subspan(taken);
+        has_moved_on = has_moved_on || taken != 0;
+        needs_more = std::holds_alternative<dovecot::NeedsMore>(command);
+        if (needs_more)
+            break;
+        if (const auto* auth = std::get_if<dovecot::Auth>(&command))
+            obey(*auth);
+        else if (const auto* cont = std::get_if<dovecot::Cont>(&command))
+            obey(*cont);
+        else if (const auto* cancel = std::get_if<dovecot::Cancel>(&command))
+            obey(*cancel);
+        else
+            obey(std::get<dovecot::Broken>(command));
+    }
+    time_line(has_moved_on, needs_more && !arrived.empty());
+    keep(is_lost_ ? std::span<char>{} : arrived, is_own);
+}
+
+/// More of the same line gives it no more time.
+void DovecotSession::time_line(bool has_moved_on, bool has_begun_line)
+{
+    if (conversation_.peer_pid() == 0)
+        return; // the handshake is due still
+    if (has_moved_on)
+        line_due_ = TimePoint::max();
+    if (has_begun_line && line_due_ == TimePoint::max())
+        line_due_ = services_.loop.clock().now() + listener().deadline;
+}
+
+void DovecotSession::keep(std::span<char> rest, bool is_own)
+{
+    if (rest.empty())
+        return received_.clear();
+    if (!is_own) {
+        received_ = Secret{services_.secrets, {rest.data(), rest.size()}};
+        return;
+    }
+    const std::span<char> buffer = received_.buffer();
+    std::memmove(buffer.data(), rest.data(), rest.size());
+    received_.resize(rest.size());
+    sodium_memzero(buffer.data() + rest.size(), buffer.size() - rest.size());
+}
+
+// --- what the peer says ------------------------------------------------------------------------------------
+
+void DovecotSession::obey(const dovecot::Auth& auth)
+{
+    const auto mechanism = sasl::mechanism_from(auth.mechanism);
+    if (refuses(auth, mechanism))
+        return;
+    const Logins::iterator login = open(auth, *mechanism);
+    Secret response{services_.secrets, {}};
+    std::optional<std::string_view> initial;
+    if (auth.response) {
+        initial = dovecot::decode_base64(*auth.response, response.buffer());
+        if (!initial)
+            return refuse_base64(login);
+    }
+    act(login, login->second.exchange->begin(initial));
+}
+
+/// What is refused before anything is known of the user.
+bool DovecotSession::refuses(const dovecot::Auth& auth, std::optional<sasl::Mechanism> mechanism)
+{
+    const std::string client = auth.parameters.client_address.empty()
+                                   ? ""
+                                   : " from " + escape_log_value(auth.parameters.client_address);
+    if (!mechanism || !offers(*mechanism)) {
+        services_.log.warning("a login" + client + " was refused: " + escape_log_value(auth.mechanism) +
+                              " is not offered by " + listener().name);
+        tell_failure(auth.id, {});
+        return true;
+    }
+    if (auth.parameters.service.size() > listener().field_bytes_max) {
+        services_.log.warning("a login" + client + " was refused: the name of its service is longer than " +
+                              listener().name + " takes");
+        tell_failure(auth.id, {});
+        return true;
+    }
+    if (shows_password(*mechanism) && listener().dovecot.refuses_plaintext_without_tls &&
+        !auth.parameters.is_secured) {
+        services_.log.warning("a login" + client + " was refused: " + listener().name +
+                              " takes no passwords without TLS");
+        tell_failure(auth.id, {});
+        return true;
+    }
+    return false;
+}
+
+bool DovecotSession::offers(sasl::Mechanism mechanism) const
+{
+    return std::ranges::count(listener().dovecot.mechanisms, sasl::mechanism_name(mechanism)) != 0;
+}
+
+DovecotSession::Logins::iterator DovecotSession::open(const dovecot::Auth& auth, sasl::Mechanism mechanism)
+{
+    sasl::ExchangeTerms terms{.secrets = services_.secrets,
+                              .takes_data_with_success = auth.parameters.takes_final_response,
+                              .field_bytes_max = listener().field_bytes_max};
+    if (mechanism == sasl::Mechanism::cram_md5)
+        terms.challenge = cram_challenge();
+    else if (asks_challenge(mechanism))
+        terms.nonce = random_base64();
+    Login login;
+    login.id = auth.id;
+    login.exchange = sasl::make_exchange(mechanism, terms);
+    login.mechanism = mechanism;
+    login.service = auth.parameters.service;
+    login.client_address = auth.parameters.client_address;
+    login.server_address = auth.parameters.server_address;
+    login.is_secured = auth.parameters.is_secured;
+    return logins_.emplace(next_serial_++, std::move(login)).first;
+}
+
+/// There are few.
+DovecotSession::Logins::iterator DovecotSession::find(std::uint32_t id) noexcept
+{
+    return std::ranges::find_if(
+        logins_, [id](const auto& entry) { return entry.second.id == id && !entry.second.is_told; });
+}
+
+void DovecotSession::obey(const dovecot::Cont& cont)
+{
+    const Logins::iterator login = find(cont.id);
+    if (login == logins_.end())
+        return tell_failure(cont.id, {}); // it was forgotten, or there never was one
+    if (login->second.is_in_work)
+        return fail(login, {.user = login->second.account}); // nobody had asked for it
+    Secret memory{services_.secrets, {}};
+    const auto response = dovecot::decode_base64(cont.response, memory.buffer());
+    if (!response)
+        return refuse_base64(login);
+    act(login, login->second.exchange->take(*response));
+}
+
+void DovecotSession::obey(const dovecot::Cancel& cancel)
+{
+    const Logins::iterator login = find(cancel.id);
+    if (login == logins_.end())
+        return;
+    login->second.is_told = true;
+    if (!login->second.is_in_work)
+        logins_.erase(login);
+}
+
+void DovecotSession::obey(const dovecot::Broken& broken)
+{
+    services_.log.warning("a connection to " + listener().name +
+                          " was ended: " + std::string{dovecot::broken_text(broken.why)});
+    is_lost_ = true;
+}
+
+// --- what is to be done ------------------------------------------------------------------------------------
+
+void DovecotSession::act(Logins::iterator login, sasl::Step step)
+{
+    std::visit([&](auto& known) { act(login, known); }, step);
+}
+
+void DovecotSession::act(Logins::iterator login, sasl::SendChallenge& challenge)
+{
+    std::array<char, dovecot::reply_bytes_max> memory{};
+    tell(dovecot::write_cont(memory, login->second.id, challenge.bytes));
+    login->second.expires = services_.loop.clock().now() + client_patience;
+    make_room(login);
+}
+
+void DovecotSession::act(Logins::iterator login, sasl::CheckPassword& check)
+{
+    if (!note_account(login, check.user))
+        return refuse_unnamed(login);
+    Request request = request_of(login->second, std::move(check.user), std::move(check.password));
+    services_.authenticator.authenticate(
+        std::move(request), terms(),
+        [this, serial = begin_work(login)](const Outcome& outcome) { on_outcome(serial, outcome); });
+}
+
+void DovecotSession::act(Logins::iterator login, sasl::AskChallenge& ask)
+{
+    if (!note_account(login, ask.user))
+        return refuse_unnamed(login);
+    Request request = request_of(login->second, std::move(ask.user), {});
+    services_.authenticator.challenge(std::move(request), terms(),
+                                      [this, serial = begin_work(login)](Challenge challenge) {
+                                          on_challenge(serial, std::move(challenge));
+                                      });
+}
+
+void DovecotSession::act(Logins::iterator login, sasl::CheckProof& check)
+{
+    if (!note_account(login, check.user))
+        return refuse_unnamed(login);
+    Request request = request_of(login->second, std::move(check.user), std::move(check.proof));
+    request.asked = Asked::proof;
+    request.transcript = std::move(check.transcript);
+    const auto on_end = [this, serial = begin_work(login)](const Outcome& outcome) {
+        on_outcome(serial, outcome);
+    };
+    if (asks_challenge(login->second.mechanism))
+        services_.authenticator.prove(std::move(request), login->second.challenge, terms(), on_end);
+    else
+        services_.authenticator.authenticate(std::move(request), terms(), on_end);
+}
+
+void DovecotSession::act(Logins::iterator login, sasl::Succeed& success)
+{
+    take_leave_if_last(login);
+    std::array<char, dovecot::reply_bytes_max> memory{};
+    tell(dovecot::write_ok(memory, login->second.id, login->second.account, success.additional_data));
+    logins_.erase(login);
+}
+
+void DovecotSession::act(Logins::iterator login, sasl::Fail& failure)
+{
+    if (failure.why == sasl::Failure::backend)
+        return tell_unavailable(login);
+    refuse(login, failure.user, sasl::failure_text(failure.why), code_of(failure.why));
+}
+
+/// Nobody has been asked.
+void DovecotSession::refuse(Logins::iterator login, std::string user, std::string_view why,
+                            dovecot::Failure::Code code)
+{
+    Request request = request_of(login->second, std::move(user), {});
+    if (!request.user.empty())
+        normalise(request, listener().names);
+    log_login(services_.log, LogLevel::debug, request, Verdict::rejected, {}, why);
+    const std::string account = is_somebody(request) ? account_name(request, listener().names) : "";
+    fail(login, {.user = account, .code = code});
+}
+
+/// That the Authenticator will make of the name. Says whether a reply can name it.
+bool DovecotSession::note_account(Logins::iterator login, const std::string& user) const
+{
+    Request request = request_of(login->second, user, {});
+    normalise(request, listener().names);
+    login->second.account = account_name(request, listener().names);
+    return is_somebody(request) && dovecot::can_be_named(login->second.account);
+}
+
+void DovecotSession::refuse_base64(Logins::iterator login)
+{
+    refuse(login, {}, "the response is no base64", dovecot::Failure::Code::invalid_base64);
+}
+
+void DovecotSession::refuse_unnamed(Logins::iterator login)
+{
+    refuse(login, {}, "no reply can name this account", dovecot::Failure::Code::none);
+}
+
+// --- what the Authenticator says ---------------------------------------------------------------------------
+
+Request DovecotSession::request_of(const Login& login, std::string user, Secret secret) const
+{
+    return {.user = std::move(user),
+            .password = std::move(secret),
+            .service = login.service,
+            .realm = {},
+            .client_address = login.client_address,
+            .server_address = login.server_address,
+            .mechanism = std::string{sasl::mechanism_name(login.mechanism)},
+            .is_secured = login.is_secured};
+}
+
+LoginTerms DovecotSession::terms() const
+{
+    return {services_.loop.clock().now() + listener().deadline, listener().names, listener().route};
+}
+
+DovecotSession::Serial DovecotSession::begin_work(Logins::iterator login)
+{
+    login->second.is_in_work = true;
+    ++in_work_;
+    return login->first;
+}
+
+/// A login that somebody still waits for; none if its client has given it up, or is gone.
+DovecotSession::Logins::iterator DovecotSession::end_work(Serial serial)
+{
+    const Logins::iterator login = logins_.find(serial);
+    login->second.is_in_work = false;
+    --in_work_;
+    if (!login->second.is_told && !is_lost_)
+        return login;
+    logins_.erase(login);
+    return logins_.end();
+}
+
+void DovecotSession::on_challenge(Serial serial, Challenge challenge)
+{
+    resume_after_work([&] {
+        const Logins::iterator login = end_work(serial);
+        if (login == logins_.end())
+            return;
+        if (challenge.reply.empty())
+            return tell_unavailable(login);
+        login->second.challenge = std::move(challenge);
+        act(login, login->second.exchange->take_challenge(login->second.challenge.reply));
+    });
+}
+
+void DovecotSession::on_outcome(Serial serial, const Outcome& outcome)
+{
+    resume_after_work([&] {
+        const Logins::iterator login = end_work(serial);
+        if (login == logins_.end())
+            return;
+        if (outcome.verdict == Verdict::unavailable)
+            return tell_unavailable(login);
+        if (outcome.verdict != Verdict::accepted)
+            return fail(login, {.user = outcome.account, .reason = listener().dovecot.refusal_reason});
+        login->second.account = outcome.account;
+        act(login, login->second.exchange->take_acceptance(outcome.reply));
+    });
+}
+
+/// Then goes on with what the peer has said meanwhile.
+template <typename Act>
+void DovecotSession::resume_after_work(const Act& act)
+{
+    resume_with([&] {
+        act();
+        if (!received_.empty() && !is_lost_)
+            take(received_.buffer().first(received_.size()), true);
+    });
+}
+
+/// Whatever fails in it ends this session and no other.
+template <typename Act>
+void DovecotSession::resume_with(const Act& act)
+try {
+    act();
+    rest();
+} catch (const std::exception& error) {
+    services_.log.error(std::string{"a session was ended: "} + error.what());
+    is_lost_ = true;
+    rest();
+}
+
+void DovecotSession::tell_unavailable(Logins::iterator login)
+{
+    const bool would_end_others = std::ranges::any_of(
+        logins_, [](const auto& entry) { return entry.second.is_in_work && !entry.second.is_told; });
+    if (listener().dovecot.when_unavailable == DovecotUnavailable::close && !would_end_others)
+        is_lost_ = true;
+    else
+        fail(login, {.user = login->second.account, .code = dovecot::Failure::Code::temp_fail});
+}
+
+void DovecotSession::fail(Logins::iterator login, const dovecot::Failure& failure)
+{
+    take_leave_if_last(login);
+    tell_failure(login->second.id, failure);
+    login->second.is_told = true;
+    if (!login->second.is_in_work)
+        logins_.erase(login);
+}
+
+// --- the connection ----------------------------------------------------------------------------------------
+
+void DovecotSession::tell_failure(std::uint32_t id, const dovecot::Failure& failure)
+{
+    std::array<char, dovecot::reply_bytes_max> memory{};
+    tell(dovecot::write_fail(memory, id, failure));
+}
+
+/// A peer that does not read what it is told is as good as gone.
+void DovecotSession::tell(std::string_view line)
+{
+    if (!is_lost_ && !socket_.send(line))
+        is_lost_ = true;
+}
+
+/// At the end of everything that a session does: what does it wait for now? May destroy it.
+void DovecotSession::rest()
+{
+    if (is_finishing_ && hears() && has_settled() && !needs_words(logins_.end()))
+        hear_last_words();
+    if (is_at_end_ && in_work_ < in_work_max)
+        std::erase_if(logins_, [](const auto& entry) { return !entry.second.is_in_work; });
+    if (is_lost_ || (is_at_end_ && logins_.empty()))
+        return hang_up();
+    if (!hears())
+        watch_.reset();
+    else if (!watch_)
+        watch_.emplace(services_.loop, socket_.fd(), EPOLLIN, [this](std::uint32_t) { serve(); });
+    schedule_timer();
+}
+
+/// Whether a login that has begun, beside that one, cannot end without another word of its client.
+bool DovecotSession::needs_words(Logins::const_iterator beside) const noexcept
+{
+    return std::any_of(logins_.begin(), logins_.end(), [&](const auto& entry) {
+        const Login& login = entry.second;
+        const bool is_that_one = beside != logins_.end() && beside->first == entry.first;
+        return !is_that_one && !login.is_told && (!login.is_in_work || asks_challenge(login.mechanism));
+    });
+}
+
+/// Who has not said who it is has not got as far as to begin a login.
+bool DovecotSession::has_settled() const noexcept
+{
+    const bool has_begun_one = next_serial_ > 1;
+    return has_begun_one || (conversation_.peer_pid() != 0 && services_.loop.clock().now() >= settles_until_);
+}
+
+/// Before the last reply: who has got that may begin another login before we do anything else.
+void DovecotSession::take_leave_if_last(Logins::iterator login)
+{
+    if (is_finishing_ && !needs_words(login))
+        socket_.end_receiving();
+}
+
+/// What the Authenticator has goes on to its end, since it will call back.
+void DovecotSession::hang_up()
+{
+    is_lost_ = true;
+    if (in_work_ == 0)
+        return services_.on_end(self_);
+    timer_.cancel();
+    watch_.reset();
+    socket_ = PeerSocket{UniqueFd{}};
+    received_.clear();
+    std::erase_if(logins_, [](const auto& entry) { return !entry.second.is_in_work; });
+}
+
+/// A peer that writes from now on is told by its own system call, and asks another front. What it wrote
+/// before is still there.
+void DovecotSession::hear_last_words()
+{
+    socket_.end_receiving();
+    while (hears())
+        read();
+}
+
+/// A login half-way has the time of one that is asked now. Its client may have given it up: Postfix does not
+/// say so.
+void DovecotSession::finish()
+{
+    is_finishing_ = true;
+    waits_until_ = std::min(waits_until_, services_.loop.clock().now() + listener().deadline);
+    serve();
+}
+
+void DovecotSession::hurry(TimePoint when)
+{
+    waits_until_ = std::min(waits_until_, when);
+    schedule_timer();
+}
+
+void DovecotSession::schedule_timer()
+{
+    TimePoint next = std::min(waits_until_, line_due_);
+    for (const auto& [serial, login] : logins_)
+        if (!login.is_in_work)
+            next = std::min(next, login.expires);
+    if (is_finishing_ && services_.loop.clock().now() < settles_until_)
+        next = std::min(next, settles_until_);
+    if (next != TimePoint::max() && !is_at_end_)
+        timer_.schedule(next);
+    else
+        timer_.cancel();
+}
+
+void DovecotSession::on_timer()
+{
+    resume_with([this] {
+        forget_overdue();
+        if (services_.loop.clock().now() >= line_due_)
+            give_up_line();
+        if (services_.loop.clock().now() >= waits_until_)
+            hear_no_more();
+    });
+}
+
+void DovecotSession::give_up_line()
+{
+    services_.log.warning("a connection to " + listener().name +
+                          " was ended: its peer did not complete what it had begun to say");
+    hear_no_more();
+}
+
+/// What is in work is served.
+void DovecotSession::hear_no_more()
+{
+    socket_.end_receiving();
+    received_.clear();
+    line_due_ = TimePoint::max();
+    is_at_end_ = true;
+}
+
+/// Clients that abandon a login do not say so.
+void DovecotSession::forget_overdue()
+{
+    const TimePoint now = services_.loop.clock().now();
+    std::erase_if(logins_, [now](const auto& entry) {
+        return !entry.second.is_in_work && entry.second.expires <= now;
+    });
+}
+
+/// For one that has begun to wait.
+void DovecotSession::make_room(Logins::iterator newcomer)
+{
+    std::size_t waiting = 1;
+    auto first = logins_.end();
+    for (auto login = logins_.begin(); login != logins_.end(); ++login) {
+        if (login == newcomer || login->second.is_in_work)
+            continue;
+        ++waiting;
+        if (first == logins_.end() || login->second.expires < first->second.expires)
+            first = login;
+    }
+    if (waiting > waiting_max)
+        logins_.erase(first);
+}
+
+} // namespace postern

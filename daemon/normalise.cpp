@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "daemon/normalise.hpp"
+
+#include "base/lower_case.hpp"
+
+namespace postern {
+
+namespace {
+
+void split_realm(Request& request)
+{
+    const std::size_t at = request.user.rfind('@');
+    if (at == std::string::npos)
+        return;
+    request.realm = request.user.substr(at + 1);
+    request.user.resize(at);
+}
+
+} // namespace
+
+void normalise(Request& request, const NameRules& rules)
+{
+    if (rules.splits_realm)
+        split_realm(request);
+    if (request.realm.empty())
+        request.realm = rules.default_realm;
+    if (rules.folds_case) {
+        request.user = in_lower_case(request.user);
+        request.realm = in_lower_case(request.realm);
+    }
+    if (rules.joins_realm && !request.realm.empty())
+        request.user += '@' + request.realm;
+}
+
+std::string account_name(const Request& request, const NameRules& rules)
+{
+    return request.realm.empty() || rules.joins_realm ? request.user : request.user + '@' + request.realm;
+}
+
+} // namespace postern
