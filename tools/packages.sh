@@ -10,8 +10,10 @@ build_packages=(
     libboost-program-options-dev
     libcrypt-dev
     libdb5.3-dev
+    libidn-dev
     libkrb5-dev
     libldap-dev
+    liblmdb-dev
     libpam0g-dev
     libsasl2-dev
     libseccomp-dev
@@ -30,15 +32,20 @@ test_packages=(
     db-util
     dovecot-imapd
     git
+    gsasl
     iproute2
     krb5-admin-server
     krb5-kdc
+    krb5-pkinit
     krb5-user
     ldap-utils
     libclang-rt-14-dev
+    libgsasl-dev
     libsasl2-modules
     libsasl2-modules-db
+    lmdb-utils
     msmtp
+    nftables
     openssl
     perl
     postfix

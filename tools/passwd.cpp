@@ -19,9 +19,27 @@ struct PasswdOptions {
     std::string account;
     std::string realm;
     std::string file;
+    bool is_scram = false;
     bool is_hashed = false;
+    bool is_plain = false;
     bool is_deleted = false;
 };
+
+/// How a password is kept, and what is said of it behind the file's name.
+struct Form {
+    SasldbChange (*set)(const std::string& path, std::string_view user, std::string_view realm,
+                        const Secret& password, std::chrono::milliseconds patience);
+    std::string_view said;
+};
+
+Form form_of(const PasswdOptions& values)
+{
+    if (values.is_plain)
+        return {set_sasldb_password, ", as it is"};
+    if (values.is_hashed)
+        return {set_sasldb_argon2id, ", as an Argon2id hash"};
+    return {set_sasldb_scram, ", as a SCRAM-SHA-256 verifier"};
+}
 
 OptionRules rules_for(PasswdOptions& values)
 {
@@ -34,15 +52,21 @@ OptionRules rules_for(PasswdOptions& values)
         "the realm, when it is not written behind an @");
     add("file,f", po::value(&values.file)->default_value("/etc/sasldb2")->value_name("FILE"),
         "the database; made when there is none");
+    add("scram", po::bool_switch(&values.is_scram),
+        "keep a verifier for SCRAM-SHA-256, and for PLAIN and LOGIN (the default)");
     add("argon2", po::bool_switch(&values.is_hashed),
-        "keep only an Argon2id hash, which Postern alone can check");
-    add("delete", po::bool_switch(&values.is_deleted), "take the password away, with its hash");
+        "keep an Argon2id hash, for PLAIN and LOGIN alone; it is the hardest to guess from");
+    add("plain", po::bool_switch(&values.is_plain),
+        "keep the password as it is, for CRAM-MD5, SCRAM-SHA-1 and programs that read it themselves");
+    add("delete", po::bool_switch(&values.is_deleted), "take the password away, in whatever form it is kept");
     rules.notes =
         "Without a realm it is the user in the realm of this host's name, where a login without "
         "one is looked up.\n"
         "The password is asked for on the terminal, twice, or read as one line from a pipe.\n"
-        "A password is kept as it is, for all of Cyrus SASL, unless --argon2 is given. saslpasswd2\n"
-        "sets one in place of the hash, but its -d does not delete a hash: --delete does.\n";
+        "A password is kept in one form; those in which it was kept before go. Cyrus SASL's own SCRAM\n"
+        "reads the verifier too, its PLAIN, LOGIN and CRAM-MD5 only what --plain keeps, and of the hash\n"
+        "it knows nothing. saslpasswd2 sets a password as it is, which counts beside any other form, but\n"
+        "its -d does not delete verifiers and hashes: --delete does.\n";
     return rules;
 }
 
@@ -65,10 +89,9 @@ void set_password(const PasswdOptions& values, const AccountName& name)
     constexpr std::size_t secrets_max = 4;
     SecretArena secrets{2 * password_line_bytes_max, secrets_max};
     const Secret password = read_new_password(secrets, "New password for " + shown(name) + ": ");
-    const auto set = values.is_hashed ? set_sasldb_argon2id : set_sasldb_password;
-    const SasldbChange change = set(values.file, name.user, name.realm, password, sasldb_patience);
-    std::cout << shown(name) << ": " << change_text(change) << " in " << values.file
-              << (values.is_hashed ? ", as an Argon2id hash\n" : "\n");
+    const Form form = form_of(values);
+    const SasldbChange change = form.set(values.file, name.user, name.realm, password, sasldb_patience);
+    std::cout << shown(name) << ": " << change_text(change) << " in " << values.file << form.said << '\n';
 }
 
 void delete_password(const PasswdOptions& values, const AccountName& name)
@@ -102,8 +125,8 @@ int run_passwd(Arguments arguments)
     PasswdOptions values;
     if (!parse_options(rules_for(values), {arguments.begin(), arguments.end()}))
         return EXIT_SUCCESS;
-    if (values.is_hashed && values.is_deleted)
-        throw UsageError{"--argon2 and --delete: only one of them can be done"};
+    if (values.is_scram + values.is_hashed + values.is_plain + values.is_deleted > 1)
+        throw UsageError{"--scram, --argon2, --plain and --delete: only one of them can be done"};
     const AccountName name = parse_account_name(values.account, values.realm);
     if (values.is_deleted)
         delete_password(values, name);

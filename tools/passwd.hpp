@@ -19,8 +19,9 @@ struct AccountName {
 /// when both name a realm, or nobody is named.
 [[nodiscard]] AccountName parse_account_name(std::string_view text, std::string_view realm_flag);
 
-/// `postern passwd`: creates, changes or deletes one password of a sasldb, and says which. It is stored as it
-/// is, as Cyrus SASL needs it, or with --argon2 as a hash that only Postern can check.
+/// `postern passwd`: creates, changes or deletes one password of a sasldb, and says which. What is stored is
+/// a verifier for SCRAM-SHA-256, which Cyrus SASL reads too; with --argon2 a hash that only Postern can
+/// check; with --plain the password as it is.
 ///
 /// The password comes from the terminal, asked for twice, or is one line from a pipe; never an argument.
 int run_passwd(Arguments arguments);

@@ -2,7 +2,6 @@
 #include "tools/saslauthd_client.hpp"
 
 #include "base/byte_reader.hpp"
-#include "base/posix_error.hpp"
 #include "protocol/saslauthd.hpp"
 #include "tools/daemon_socket.hpp"
 
@@ -15,16 +14,6 @@ namespace postern {
 namespace {
 
 using std::chrono::milliseconds;
-
-LoginOutcome unavailable(LoginStep step, int error, milliseconds patience)
-{
-    std::string cause = error_text(error);
-    if (error == closed_early)
-        cause = "the daemon closed the connection without an answer";
-    if (error == ETIMEDOUT)
-        cause = "no answer within " + std::to_string(patience.count() / 1000) + " s";
-    return {LoginOutcome::Kind::unavailable, step, cause};
-}
 
 Secret make_request(const LoginAttempt& login, SecretArena& secrets)
 {
@@ -44,11 +33,9 @@ Secret make_request(const LoginAttempt& login, SecretArena& secrets)
 LoginOutcome reply_meaning(std::string_view text)
 {
     if (text.empty())
-        return {LoginOutcome::Kind::unavailable, LoginStep::reply_meaning,
-                "the daemon could not ask its backend (empty reply)"};
+        return unavailable("the daemon could not ask its backend (empty reply)");
     if (text.size() < 2)
-        return {LoginOutcome::Kind::unavailable, LoginStep::reply_meaning,
-                "the daemon's reply makes no sense"};
+        return unavailable("the daemon's reply makes no sense");
     if (text.starts_with("OK"))
         return {LoginOutcome::Kind::accepted, LoginStep::reply_meaning, ""};
     return {LoginOutcome::Kind::refused, LoginStep::reply_meaning, ""};

@@ -2,16 +2,13 @@
 #pragma once
 
 #include "base/secret.hpp"
+#include "tools/login_outcome.hpp"
 
 #include <chrono>
-#include <cstdint>
 #include <string>
 #include <string_view>
 
 namespace postern {
-
-/// The most bytes of a whole request; libsasl2 sends half as many.
-inline constexpr std::size_t login_bytes_max = 16 * 1024;
 
 /// A login to be tried; borrows everything.
 struct LoginAttempt {
@@ -19,18 +16,6 @@ struct LoginAttempt {
     const Secret& password;
     std::string_view service;
     std::string_view realm;
-};
-
-/// How far a login came, in the order of things.
-enum class LoginStep : std::uint8_t { connect, send, reply_length, reply_text, reply_meaning };
-
-/// What became of a login.
-struct LoginOutcome {
-    enum class Kind : std::uint8_t { accepted, refused, unavailable };
-
-    Kind kind = Kind::unavailable;
-    LoginStep step = LoginStep::reply_meaning; ///< where an unavailable one ended
-    std::string cause;                         ///< why; empty for the others
 };
 
 /// What a reply's text means to libsasl2: "OK…" accepts, everything else refuses, less than two bytes are

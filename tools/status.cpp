@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <ctime>
+#include <initializer_list>
 #include <iostream>
 #include <string_view>
 #include <utility>
@@ -35,8 +36,9 @@ OptionRules rules_for(StatusOptions& values)
     rules.synopsis = "postern status [options]";
     add_control_options(rules, values.control, seconds_of_patience);
     rules.options.add_options()("json", po::bool_switch(&values.wants_json), "as one line of JSON");
-    rules.notes =
-        "Ends with status 0 when the daemon has told its status, " + std::string{control_status_notes};
+    rules.notes = "BUSY counts workers that have a request, prepare for the next one, or probe a\nserver.\n\n"
+                  "Ends with status 0 when the daemon has told its status, " +
+                  std::string{control_status_notes};
     return rules;
 }
 
@@ -118,9 +120,11 @@ std::string listeners(const StatusReport& report)
     return table.text();
 }
 
-std::string workers_in(const BackendStatus& backend, std::string_view state)
+std::string workers_in(const BackendStatus& backend, std::initializer_list<std::string_view> states)
 {
-    return std::to_string(std::ranges::count(backend.workers, state, &WorkerStatus::state));
+    return std::to_string(std::ranges::count_if(backend.workers, [states](const WorkerStatus& worker) {
+        return std::ranges::find(states, worker.state) != states.end();
+    }));
 }
 
 std::string backends(const StatusReport& report)
@@ -135,10 +139,10 @@ std::string backends(const StatusReport& report)
                      {"STARTED", right},
                      {"LOST", right}}};
     for (const BackendStatus& backend : report.backends)
-        table.add({backend.name, backend.type, workers_in(backend, "idle"), workers_in(backend, "busy"),
-                   workers_in(backend, "starting"), std::to_string(backend.workers_ready),
-                   std::to_string(backend.workers_max), std::to_string(backend.workers_started),
-                   std::to_string(backend.workers_lost)});
+        table.add({backend.name, backend.type, workers_in(backend, {"idle"}),
+                   workers_in(backend, {"busy", "preparing", "probing"}), workers_in(backend, {"starting"}),
+                   std::to_string(backend.workers_ready), std::to_string(backend.workers_max),
+                   std::to_string(backend.workers_started), std::to_string(backend.workers_lost)});
     return table.text();
 }
 

@@ -15,7 +15,7 @@ namespace postern {
 namespace {
 
 constexpr std::array table{
-    Subcommand{"test", "try a login over a saslauthd socket", run_test},
+    Subcommand{"test", "try a login over a socket of saslauthd's or of Dovecot's protocol", run_test},
     Subcommand{"passwd", "give a user of a sasldb a password, or take it away", run_passwd},
     Subcommand{"status", "show what the daemon is doing", run_status},
     Subcommand{"reload", "have the daemon read its configuration again", run_reload},

@@ -72,6 +72,7 @@ int report(const LoginOutcome& outcome)
     switch (outcome.kind) {
     case LoginOutcome::Kind::accepted: std::puts("OK \"Success.\""); return EXIT_SUCCESS;
     case LoginOutcome::Kind::refused: std::puts("NO \"authentication failed\""); return status_failure;
+    case LoginOutcome::Kind::impostor: break; // its protocol has no way to tell
     case LoginOutcome::Kind::unavailable: print_trouble(outcome); break;
     }
     return status_failure;

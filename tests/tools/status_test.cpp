@@ -97,6 +97,19 @@ log lines dropped: 4
 )");
 }
 
+TEST_CASE("a worker that prepares or probes is busy, and one that is condemned is not", "[status]")
+{
+    StatusReport report = some_report();
+    for (const char* const state : {"preparing", "probing", "probing", "condemned"})
+        report.backends[0].workers.push_back({1208, state, 0});
+    CHECK_THAT(text_of(report), Catch::Contains(R"(
+BACKEND  TYPE    IDLE  BUSY  STARTING  KEPT  MAX  STARTED  LOST
+local    sasldb     1     4         1     2   64        9     1
+)"));
+    const ProgramRun help = run_program(POSTERN_PROGRAM, {"postern", "status", "--help"});
+    CHECK_THAT(help.output, Catch::Contains("BUSY counts workers that have a request, prepare"));
+}
+
 TEST_CASE("of a backend with servers it is told how they are", "[status]")
 {
     StatusReport report = some_report();

@@ -1,0 +1,346 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// What a client of SCRAM (RFC 5802, 3) computes:
+//
+//     SaltedPassword = PBKDF2(password, salt, iterations)
+//     ClientKey      = HMAC(SaltedPassword, "Client Key")
+//     ClientProof    = ClientKey XOR HMAC(H(ClientKey), AuthMessage)
+//     ServerSignature = HMAC(HMAC(SaltedPassword, "Server Key"), AuthMessage)
+//
+// Everything on the way to it lets its finder log in, so every buffer is wiped.
+#include "tools/sasl_client.hpp"
+
+#include "protocol/scram_challenge.hpp"
+
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <sodium.h>
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+#include <charconv>
+#include <climits>
+#include <cstring>
+#include <stdexcept>
+#include <utility>
+#include <vector>
+
+namespace postern {
+
+namespace {
+
+using sasl::Mechanism;
+
+constexpr int base64 = sodium_base64_VARIANT_ORIGINAL;
+
+/// Up to 32 bytes that are wiped.
+class Digest {
+public:
+    explicit Digest(std::size_t size) : size_{size} { assert(size <= bytes_.size()); }
+    Digest(const Digest&) = delete;
+    Digest& operator=(const Digest&) = delete;
+    ~Digest() { sodium_memzero(bytes_.data(), bytes_.size()); }
+
+    [[nodiscard]] unsigned char* data() noexcept { return bytes_.data(); }
+    [[nodiscard]] std::size_t size() const noexcept { return size_; }
+    [[nodiscard]] std::string_view view() const noexcept
+    {
+        return {reinterpret_cast<const char*>(bytes_.data()), size_};
+    }
+
+private:
+    std::array<unsigned char, 32> bytes_{};
+    std::size_t size_;
+};
+
+const unsigned char* unsigned_bytes(std::string_view bytes) noexcept
+{
+    return reinterpret_cast<const unsigned char*>(bytes.data());
+}
+
+int int_size(std::string_view bytes)
+{
+    if (bytes.size() > INT_MAX)
+        throw std::length_error{"too long for OpenSSL"};
+    return static_cast<int>(bytes.size());
+}
+
+void require_done(bool is_done)
+{
+    if (!is_done)
+        throw std::runtime_error{"OpenSSL cannot compute what the mechanism needs"};
+}
+
+void compute_hmac(Digest& result, const EVP_MD* hash, std::string_view key, std::string_view text)
+{
+    unsigned int size = 0;
+    require_done(::HMAC(hash, key.data(), int_size(key), unsigned_bytes(text), text.size(), result.data(),
+                        &size) != nullptr &&
+                 size == result.size());
+}
+
+std::string in_base64(std::string_view bytes)
+{
+    std::string text(sodium_base64_encoded_len(bytes.size(), base64), '\0');
+    sodium_bin2base64(text.data(), text.size(), unsigned_bytes(bytes), bytes.size(), base64);
+    text.pop_back(); // its NUL
+    return text;
+}
+
+/// Nothing when it is no base64.
+std::optional<std::string> from_base64(std::string_view text)
+{
+    std::string bytes(text.size(), '\0');
+    std::size_t size = 0;
+    if (sodium_base642bin(reinterpret_cast<unsigned char*>(bytes.data()), bytes.size(), text.data(),
+                          text.size(), nullptr, &size, nullptr, base64) != 0)
+        return std::nullopt;
+    bytes.resize(size);
+    return bytes;
+}
+
+/// A secret of several parts.
+template <typename... Parts>
+Secret joined(SecretArena& arena, const Parts&... parts)
+{
+    Secret whole{arena, ""};
+    const auto append = [&whole](std::string_view part) {
+        const std::size_t size = whole.size();
+        whole.resize(size + part.size());
+        std::ranges::copy(part, whole.buffer().begin() + static_cast<std::ptrdiff_t>(size));
+    };
+    (append(parts), ...);
+    return whole;
+}
+
+/// The value of the attribute `letter`, which must come next; it is taken off `message`.
+std::optional<std::string_view> take_attribute(std::string_view& message, char letter) noexcept
+{
+    if (message.size() < 3 || message[0] != letter || message[1] != '=')
+        return std::nullopt;
+    const std::string_view whole = message.substr(0, message.find(','));
+    message.remove_prefix(std::min(whole.size() + 1, message.size()));
+    return whole.substr(2);
+}
+
+/// A name as SCRAM writes it.
+std::string saslname(std::string_view name)
+{
+    std::string text;
+    for (const char byte : name) {
+        if (byte == ',')
+            text += "=2C";
+        else if (byte == '=')
+            text += "=3D";
+        else
+            text += byte;
+    }
+    return text;
+}
+
+class PlainClient final : public SaslClient {
+public:
+    PlainClient(const SaslLogin& login, SecretArena& secrets) : login_{login}, secrets_{secrets} {}
+
+    std::optional<Secret> respond(std::string_view challenge) override
+    {
+        using namespace std::string_view_literals;
+        if (!challenge.empty() || std::exchange(has_answered_, true))
+            return std::nullopt;
+        return joined(secrets_, "\0"sv, login_.user, "\0"sv, login_.password.view());
+    }
+
+    bool accepts(std::optional<std::string_view>) override { return has_answered_; }
+
+private:
+    const SaslLogin& login_;
+    SecretArena& secrets_;
+    bool has_answered_ = false;
+};
+
+/// The words of the prompts differ between servers, their order does not.
+class LoginClient final : public SaslClient {
+public:
+    LoginClient(const SaslLogin& login, SecretArena& secrets) : login_{login}, secrets_{secrets} {}
+
+    std::optional<Secret> initial_response() override { return std::nullopt; }
+
+    std::optional<Secret> respond(std::string_view) override
+    {
+        switch (answers_++) {
+        case 0: return Secret{secrets_, login_.user};
+        case 1: return Secret{secrets_, login_.password.view()};
+        default: return std::nullopt;
+        }
+    }
+
+    bool accepts(std::optional<std::string_view>) override { return answers_ == 2; }
+
+private:
+    const SaslLogin& login_;
+    SecretArena& secrets_;
+    unsigned answers_ = 0;
+};
+
+class CramMd5Client final : public SaslClient {
+public:
+    CramMd5Client(const SaslLogin& login, SecretArena& secrets) : login_{login}, secrets_{secrets} {}
+
+    std::optional<Secret> initial_response() override { return std::nullopt; }
+
+    std::optional<Secret> respond(std::string_view challenge) override
+    {
+        if (challenge.empty() || std::exchange(has_answered_, true))
+            return std::nullopt;
+        Digest digest{16};
+        compute_hmac(digest, ::EVP_md5(), login_.password.view(), challenge);
+        std::array<char, 33> digits{}; // with a NUL
+        sodium_bin2hex(digits.data(), digits.size(), digest.data(), digest.size());
+        Secret response = joined(secrets_, login_.user, " ", std::string_view{digits.data(), 32});
+        sodium_memzero(digits.data(), digits.size());
+        return response;
+    }
+
+    bool accepts(std::optional<std::string_view>) override { return has_answered_; }
+
+private:
+    const SaslLogin& login_;
+    SecretArena& secrets_;
+    bool has_answered_ = false;
+};
+
+class ScramClient final : public SaslClient {
+public:
+    ScramClient(const EVP_MD* hash, const SaslLogin& login, std::string nonce, SecretArena& secrets)
+        : hash_{hash}
+        , login_{login}
+        , secrets_{secrets}
+        , nonce_{std::move(nonce)}
+        , signature_{static_cast<std::size_t>(::EVP_MD_get_size(hash))}
+    {
+    }
+
+    std::optional<Secret> respond(std::string_view challenge) override
+    {
+        switch (std::exchange(stage_, Stage::over)) {
+        case Stage::first:
+            if (!challenge.empty())
+                return std::nullopt;
+            stage_ = Stage::final;
+            return joined(secrets_, gs2_header, first_bare());
+        case Stage::final: return answer_to_first(challenge);
+        case Stage::signature:
+            if (!check_signature(challenge))
+                return std::nullopt;
+            return Secret{secrets_, ""};
+        case Stage::over: break;
+        }
+        return std::nullopt;
+    }
+
+    bool accepts(std::optional<std::string_view> additional_data) override
+    {
+        if (std::exchange(stage_, Stage::over) == Stage::signature && additional_data)
+            return check_signature(*additional_data);
+        return server_is_proved_ && !additional_data;
+    }
+
+    bool has_seen_false_signature() const noexcept override { return has_seen_false_signature_; }
+
+private:
+    enum class Stage : std::uint8_t { first, final, signature, over };
+
+    static constexpr std::string_view gs2_header = "n,,";
+
+    [[nodiscard]] std::string first_bare() const { return "n=" + saslname(login_.user) + ",r=" + nonce_; }
+
+    std::optional<Secret> answer_to_first(std::string_view server_first)
+    {
+        std::string_view rest = server_first;
+        const auto nonce = take_attribute(rest, 'r');
+        const auto salt_text = take_attribute(rest, 's');
+        const auto count_text = take_attribute(rest, 'i');
+        if (!nonce || !salt_text || !count_text || !nonce->starts_with(nonce_) ||
+            nonce->size() == nonce_.size())
+            return std::nullopt;
+        const auto salt = from_base64(*salt_text);
+        int iterations = 0;
+        const char* const end = count_text->data() + count_text->size();
+        const auto [stopped, error] = std::from_chars(count_text->data(), end, iterations);
+        if (!salt || salt->empty() || error != std::errc{} || stopped != end || iterations < 1 ||
+            static_cast<unsigned>(iterations) > scram_iterations_max)
+            return std::nullopt;
+
+        const std::string without_proof = "c=" + in_base64(gs2_header) + ",r=" + std::string{*nonce};
+        const std::string transcript = first_bare() + "," + std::string{server_first} + "," + without_proof;
+        stage_ = Stage::signature;
+        return joined(secrets_, without_proof, ",p=", prove(*salt, iterations, transcript).view());
+    }
+
+    /// The proof in base64; what the server will have to say is remembered.
+    [[nodiscard]] Secret prove(std::string_view salt, int iterations, std::string_view transcript)
+    {
+        const std::size_t size = signature_.size();
+        const std::string_view password = login_.password.view();
+        Digest salted{size};
+        require_done(::PKCS5_PBKDF2_HMAC(password.data(), int_size(password), unsigned_bytes(salt),
+                                         int_size(salt), iterations, hash_, static_cast<int>(size),
+                                         salted.data()) == 1);
+        Digest client_key{size};
+        Digest stored_key{size};
+        Digest client_signature{size};
+        Digest server_key{size};
+        compute_hmac(client_key, hash_, salted.view(), "Client Key");
+        compute_hmac(server_key, hash_, salted.view(), "Server Key");
+        require_done(::EVP_Digest(client_key.data(), size, stored_key.data(), nullptr, hash_, nullptr) == 1);
+        compute_hmac(client_signature, hash_, stored_key.view(), transcript);
+        compute_hmac(signature_, hash_, server_key.view(), transcript);
+        for (std::size_t i = 0; i < size; ++i)
+            client_key.data()[i] ^= client_signature.data()[i];
+
+        Secret proof{secrets_, ""};
+        proof.resize(sodium_base64_encoded_len(size, base64));
+        sodium_bin2base64(proof.buffer().data(), proof.size(), client_key.data(), size, base64);
+        proof.resize(proof.size() - 1); // its NUL
+        return proof;
+    }
+
+    bool check_signature(std::string_view server_final)
+    {
+        const auto text = take_attribute(server_final, 'v');
+        const auto bytes = text ? from_base64(*text) : std::nullopt;
+        server_is_proved_ = bytes && bytes->size() == signature_.size() &&
+                            sodium_memcmp(bytes->data(), signature_.data(), signature_.size()) == 0;
+        has_seen_false_signature_ = text && !server_is_proved_;
+        return server_is_proved_;
+    }
+
+    const EVP_MD* hash_;
+    const SaslLogin& login_;
+    SecretArena& secrets_;
+    std::string nonce_;
+    Digest signature_; ///< that the server has to show
+    Stage stage_ = Stage::first;
+    bool server_is_proved_ = false;
+    bool has_seen_false_signature_ = false;
+};
+
+} // namespace
+
+std::unique_ptr<SaslClient> make_sasl_client(Mechanism mechanism, const SaslLogin& login, std::string nonce,
+                                             SecretArena& secrets)
+{
+    switch (mechanism) {
+    case Mechanism::plain: return std::make_unique<PlainClient>(login, secrets);
+    case Mechanism::login: return std::make_unique<LoginClient>(login, secrets);
+    case Mechanism::cram_md5: return std::make_unique<CramMd5Client>(login, secrets);
+    case Mechanism::scram_sha_1:
+        return std::make_unique<ScramClient>(::EVP_sha1(), login, std::move(nonce), secrets);
+    case Mechanism::scram_sha_256:
+        return std::make_unique<ScramClient>(::EVP_sha256(), login, std::move(nonce), secrets);
+    }
+    return nullptr;
+}
+
+} // namespace postern
