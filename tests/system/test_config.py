@@ -39,6 +39,9 @@ type = sasldc
 type = sasldb
 worker = 5
 words without a sign
+[backend realm]
+type = kerberos5
+krb5_instances = imap=mail smtp
 [route]
 default = locl staff
 next_on staff = rejectd
@@ -53,9 +56,10 @@ BAD_LINES = """
 8: [backend local] type: unknown authentication mechanism: sasldc; did you mean sasldb?
 11: [backend staff] worker: there is no such key in a [backend]; another one was expected; did you mean workers?
 12: [backend staff]: key = value was expected
-14: [route] default: there is no [backend locl]; the name of one was expected; did you mean local?
-15: [route] next_on staff: rejectd: rejected, unknown_user, barred or unavailable was expected; did you mean rejected?
-16: [listner other]: there is no such section; [daemon], [listener NAME], [backend NAME], [route] or [route NAME] \
+15: [backend realm] krb5_instances: smtp: SERVICE=INSTANCE was expected
+17: [route] default: there is no [backend locl]; the name of one was expected; did you mean local?
+18: [route] next_on staff: rejectd: rejected, unknown_user, barred or unavailable was expected; did you mean rejected?
+19: [listner other]: there is no such section; [daemon], [listener NAME], [backend NAME], [route] or [route NAME] \
 was expected; did you mean listener?
 """.strip().splitlines()
 

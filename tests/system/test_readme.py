@@ -4,6 +4,8 @@
 import re
 import subprocess
 
+import pytest
+
 from support.eventually import eventually
 from support.places import BUILD, POSTERND, SOURCE
 from support.processes import all_processes
@@ -48,8 +50,9 @@ def is_postern(process):
         return False
 
 
-def test_the_directories_as_printed_pass_the_check(tmp_path):
-    example = re.search(r"^## Directories\n.*?^```ini\n(.*?)^```", README, re.MULTILINE | re.DOTALL).group(1)
+@pytest.mark.parametrize("section", ["Directories", "Without libsasl2"])
+def test_the_files_as_printed_pass_the_check(section, tmp_path):
+    example = re.search(rf"^## {section}\n.*?^```ini\n(.*?)^```", README, re.MULTILINE | re.DOTALL).group(1)
     file = tmp_path / "postern.conf"
     file.write_text(example)
     done = subprocess.run([POSTERND, "--check", "--config", file], capture_output=True, text=True, check=False)
@@ -71,6 +74,24 @@ def test_the_commands_with_a_file_check_it_and_start():
     assert done.returncode == 0, done.stdout + done.stderr
     assert "/etc/postern/postern.conf: OK\n" in done.stderr
     assert "ended with 75" in done.stdout, "there is no database yet: an outage, from a daemon that serves"
+
+
+def test_the_commands_without_libsasl2_log_in():
+    """As printed, with the file as printed."""
+    example = re.search(r"^## Without libsasl2\n.*?^```ini\n(.*?)^```", README, re.MULTILINE | re.DOTALL).group(1)
+    lines = [line for line in commands("Without libsasl2") if line.startswith("postern test ")]
+    assert len(lines) == 2
+    with_password = [f"printf 'a password\\n' | {line}" for line in ["postern passwd alice@example.org", *lines]]
+    wrong = f"printf 'wrong\\n' | {lines[0]} || echo ended with $?"
+    typed = "\n".join([BEFORE, "cmake --install build/release", "mkdir /etc/postern",
+                       f"cat >/etc/postern/postern.conf <<'END'\n{example}END", with_password[0], "posternd",
+                       *with_password[1:], wrong, "pkill -x posternd", "while pgrep -x posternd; do sleep 0.05; done"])
+    own_processes = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    done = subprocess.run([*own_processes, "bash", "-c", typed], cwd=SOURCE, timeout=120,
+                          capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count('0: OK "Success."\n') == 2, done.stdout + done.stderr
+    assert "ended with 255" in done.stdout
 
 
 def test_the_two_commands_exist():

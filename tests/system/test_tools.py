@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Debian's tools and init script with our daemon, our tools with Debian's daemon, and both called by the other's name."""
 
+import grp
 import json
 import os
 import subprocess
@@ -167,8 +168,8 @@ def test_saslpasswd2s_files_serve_posternd(database, start_postern):
 
 def test_postern_passwds_files_are_read_by_debians_tools_and_saslauthd(saslauthd, sasldb):
     sasldb.path.unlink()
-    passwd(sasldb, "carol@example.org", "christmas")
-    passwd(sasldb, "dave", "d€nmark 100%")
+    passwd(sasldb, "carol@example.org", "christmas", "--plain")
+    passwd(sasldb, "dave", "d€nmark 100%", "--plain")
     assert sasldb.listing() == ["carol@example.org: userPassword", f"dave@{HOST_NAME}: userPassword"]
     assert saslauthd.ask("carol", "christmas", realm="example.org").is_accepted
     assert saslauthd.ask("dave", "d€nmark 100%").is_accepted
@@ -177,7 +178,7 @@ def test_postern_passwds_files_are_read_by_debians_tools_and_saslauthd(saslauthd
 
 def test_postern_passwd_changes_what_saslpasswd2_wrote(saslauthd, postern, sasldb):
     before = sasldb.path.stat()
-    passwd(sasldb, ALICE.user, "changed")
+    passwd(sasldb, ALICE.user, "changed", "--plain")
     assert sasldb.listing() == sorted([f"{ALICE.user}@{ALICE.realm}: userPassword", f"{BOB.user}@{BOB.realm}: userPassword"])
     for server in (saslauthd, postern):
         assert server.ask(ALICE.user, "changed").is_accepted
@@ -194,6 +195,48 @@ def test_saslpasswd2_changes_what_postern_passwd_wrote(saslauthd, postern, sasld
     for server in (saslauthd, postern):
         assert server.ask("carol", "changed", realm="example.org").is_accepted
         assert server.ask("carol", "christmas", realm="example.org").is_refused
+
+
+# ---- verifiers, which Cyrus SASL's SCRAM alone reads (backends/cyrus_sasl_test.cpp), and LMDB files
+
+
+def test_a_verifier_is_checked_by_posternd_and_is_no_password_of_cyrus_sasl(saslauthd, postern, sasldb):
+    said = passwd(sasldb, ALICE.user, "changed")
+    assert said == f"{ALICE.user}@{ALICE.realm}: changed in {sasldb.path}, as a SCRAM-SHA-256 verifier\n"
+    assert f"{ALICE.user}@{ALICE.realm}: authPassword" in sasldb.listing()
+    assert f"{ALICE.user}@{ALICE.realm}: userPassword" not in sasldb.listing()
+    kept = sasldb.entry(ALICE.user, ALICE.realm, "authPassword")
+    assert kept.startswith("SCRAM-SHA-256$15000:")
+    assert b"changed" not in sasldb.path.read_bytes()
+
+    assert postern.ask(ALICE.user, "changed").is_accepted
+    for server in (saslauthd, postern):
+        assert server.ask(BOB.user, BOB.password, realm=BOB.realm).is_accepted
+        assert server.ask(ALICE.user, ALICE.password).is_refused
+        assert server.ask(ALICE.user, kept).is_refused
+    assert saslauthd.ask(ALICE.user, "changed").is_refused
+    assert not libsasl2.accepts(ALICE.user, "changed")
+
+
+def test_an_lmdb_file_serves_posternd_whose_worker_may_not_touch_its_lock(database, start_postern):
+    for old in database.path.parent.glob(database.path.name + "*"):
+        old.unlink()
+    entry = f"{ALICE.user}\\00{ALICE.realm}\\00userPassword\n{ALICE.password}\n"
+    subprocess.run(["mdb_load", "-n", "-T", database.path], input=entry, text=True, check=True, timeout=20)
+    lock = database.path.with_name(database.path.name + "-lock")
+    os.chown(database.path, 0, grp.getgrnam("sasl").gr_gid)
+    database.path.chmod(0o640)
+    lock.chmod(0o600)
+
+    postern = start_postern("--sasldb-path", str(database.path))
+    assert postern.ask(ALICE.user, ALICE.password).is_accepted
+    assert postern.ask(ALICE.user, "x").is_refused
+    passwd(database, ALICE.user, "changed")
+    passwd(database, f"{BOB.user}@{BOB.realm}", BOB.password, "--argon2")
+    assert postern.ask(ALICE.user, "changed").is_accepted
+    assert postern.ask(ALICE.user, ALICE.password).is_refused
+    assert postern.ask(BOB.user, BOB.password, realm=BOB.realm).is_accepted
+    assert lock.stat().st_mode & 0o777 == 0o600
 
 
 # ---- hashes, which Cyrus SASL knows nothing of
@@ -232,7 +275,7 @@ def test_a_password_from_saslpasswd2_wins_over_a_hash(saslauthd, postern, sasldb
     for server in (saslauthd, postern):
         assert server.ask(ALICE.user, "theirs").is_accepted
         assert server.ask(ALICE.user, "hashed").is_refused
-    passwd(sasldb, ALICE.user, "plain")
+    passwd(sasldb, ALICE.user, "plain", "--plain")
     assert sasldb.entry(ALICE.user, ALICE.realm, "posternArgon2id") is None
     for server in (saslauthd, postern):
         assert server.ask(ALICE.user, "plain").is_accepted

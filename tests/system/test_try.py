@@ -43,6 +43,7 @@ while True:
         with connection.makefile("rb") as stream:
             login, password, service, realm = (field(stream) for _ in range(4))
     except struct.error:  # ended before the request did
+        connection.close()
         continue
     if any(password in open(file, "rb").read() for file in glob.glob("/proc/[0-9]*/cmdline")):
         print("ps shows the password", flush=True)

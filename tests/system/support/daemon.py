@@ -49,6 +49,7 @@ class Daemon:
         self.pid_file = directory / ("saslauthd.pid" if config is None else "posternd.pid")
         self.output_file = directory.with_name(directory.name + ".stderr")
         self.pid = None
+        self.passed = ()  # descriptors that it inherits
         self._files_before = set()
 
     def __repr__(self):
@@ -76,7 +77,7 @@ class Daemon:
             self._files_before = set(os.listdir(self.directory))
         with open(self.output_file, "ab") as output:
             process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-                                       start_new_session=True)  # Debian's -d ends its whole process group
+                                       pass_fds=self.passed, start_new_session=True)  # Debian's -d ends its whole process group
         try:
             if self.mode:
                 self.pid = process.pid
