@@ -11,11 +11,11 @@ from support import daemon, differences
 from support.conformance import Case, complaints, converse, rows_about
 from support.eventually import eventually
 from support.kdc import HOST_PRINCIPAL, KEYTAB, KRB5_CONF, REALM, Kdc, PkinitAuthority
+from support.memory import found_in_memory
 from support.name_server import NameServer
 from support.postfix import RUN_DIRECTORY, Postfix
 from support.proxy import Proxy
 from support.wire import request
-from test_process_facts import memory_holds
 
 ROWS = differences.of_section("On the wire, kerberos5")
 OTHER_REALM = "OTHER.TEST"
@@ -365,8 +365,8 @@ def test_no_password_is_left_in_a_worker(kdc, start_postern):
         assert postern.ask(user, "needle-that-is-wrong").is_refused
     worker, = postern.workers("kerberos5")
     for needle in (b"dle-of-a-password", b"dle-that-is-wrong"):
-        assert not memory_holds(worker, needle, also_undumped=True)
-    assert memory_holds(worker, b"proved-needle", also_undumped=True)  # so it is searched
+        assert not found_in_memory(worker, [needle], also_undumped=True)
+    assert found_in_memory(worker, [b"proved-needle"], also_undumped=True)  # so it is searched
 
 
 # ---- Postfix

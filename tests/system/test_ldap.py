@@ -18,11 +18,11 @@ from support.eventually import eventually
 from support.ldap_combinations import (COMBINATIONS, CUSTOM, FASTBIND, FOR_THE_READER, OWN_CERTIFICATE, PEOPLES_DN,
                                        READING, SEARCHING, START_TLS, STRICT_LDAPS, STRICT_PORT, STRICT_START_TLS,
                                        STRICT_TLS_PORT, TLS)
+from support.memory import found_in_memory
 from support.places import POSTERND
 from support.planted import plant
 from support.postfix import RUN_DIRECTORY, Postfix
 from support.slapd import LDAPI_URI, Authority, Slapd, bind
-from test_process_facts import memory_holds
 
 ROWS = differences.of_section("On the wire, ldap")
 ASKING_ROWS = differences.of_section("What a directory is asked")
@@ -356,8 +356,8 @@ def test_no_password_is_left_in_a_worker(conf, slapd, start_ldap):
         slapd.set_password(CAROL, CAROL.password)
     worker, = postern.workers("ldap")
     for part in (b"dle-of-a-password", b"dle-that-is-wrong"):
-        assert not memory_holds(worker, part, also_undumped=True)
-    assert memory_holds(worker, b"ldap://localhost", also_undumped=True)  # so it is searched
+        assert not found_in_memory(worker, [part], also_undumped=True)
+    assert found_in_memory(worker, [b"ldap://localhost"], also_undumped=True)  # so it is searched
 
 
 # ---- what the log and the status say
