@@ -57,7 +57,7 @@ std::string uri_forms(std::span<const std::string_view> schemes)
 }
 
 /// HOST, ADDRESS or [ADDRESS], and a port behind a colon; or nothing at all. What else there is libldap takes
-/// for nothing, and asks localhost.
+/// for nothing, and asks localhost. A path behind it, a DN, libldap ignores.
 struct Authority {
     std::string_view host;
     std::optional<std::string_view> port{};
@@ -91,7 +91,7 @@ void check_uri(const std::string& uri, std::span<const std::string_view> schemes
         return;
     const std::size_t slash = std::min(uri.find('/', begin), uri.size());
     const Authority authority = split_authority(std::string_view{uri}.substr(begin, slash - begin));
-    if (!is_host_of_uri(authority.host) || slash + 1 < uri.size())
+    if (!is_host_of_uri(authority.host))
         throw ConfigError{shown(uri) + ": " + std::string{scheme} + "://HOST or " + std::string{scheme} +
                           "://HOST:PORT was expected"};
     if (authority.port && !is_port_number(*authority.port))

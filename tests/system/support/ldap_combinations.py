@@ -242,6 +242,7 @@ def _ways():
     yield of("servers-by-name", SEARCHING + "ldap_servers: ldap://localhost:389/\n")
     yield of("servers-the-second-answers", SEARCHING + "ldap_servers: ldap://localhost:9/ ldap://localhost/\n")
     yield of("servers-two-blanks", SEARCHING + "ldap_servers: ldap://localhost:9/  ldap://localhost:389\n")
+    yield of("servers-with-a-dn", SEARCHING + "ldap_servers: ldap://localhost/dc=nobody\n")
     yield of("ldapi", SEARCHING + f"ldap_servers: {LDAPI_URI}\n")
     authority = f"ldap_tls_cacert_file: {TLS}/authority.pem\n"
     yield of("start-tls", START_TLS + "ldap_start_tls: yes\n", [start_tls(), *_found(ALICE)])
