@@ -36,7 +36,7 @@ using namespace std::chrono_literals;
 /// A worker that ends sooner than this after its start is likely to do so again.
 constexpr auto early_end = 1s;
 
-/// A worker that has not loaded its backend by then never will.
+/// A worker that has not loaded its backend by then never will, unless others had to start before it.
 constexpr auto start_max = 10s;
 
 /// What a probe may take: as much as a request, since a server that is well enough for those must come back.
@@ -61,7 +61,7 @@ TimePoint hope_ends(const WorkerTable::Worker& worker)
 {
     using State = WorkerTable::State;
     switch (worker.state) {
-    case State::starting: return worker.started + start_max;
+    case State::starting: return worker.awaited_since + start_max;
     case State::preparing:
     case State::probing: return worker.busy_until + answer_grace;
     case State::idle:
@@ -151,6 +151,8 @@ void WorkerPool::on_ready(WorkerId worker, bool must_prepare)
         return;
     has_settled_ = true;
     has_been_ready_ = true;
+    if (found->state == State::starting)
+        workers_.note_start(worker, clock_.now());
     await_more(worker, must_prepare);
     dispatch();
 }

@@ -18,6 +18,14 @@ void WorkerTable::condemn(WorkerId worker)
     std::erase(idle_, worker);
 }
 
+void WorkerTable::note_start(WorkerId worker, TimePoint now)
+{
+    const TimePoint started = at(worker).started;
+    for (auto& [id, other] : workers_)
+        if (other.state == State::starting && other.started >= started)
+            other.awaited_since = now;
+}
+
 void WorkerTable::rest(WorkerId worker, TimePoint now)
 {
     Worker& details = at(worker);

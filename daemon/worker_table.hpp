@@ -29,6 +29,7 @@ public:
     struct Worker {
         State state = State::starting;
         TimePoint started;
+        TimePoint awaited_since; ///< its start, or when one that was started no later was ready
         TimePoint idle_since{};
         TimePoint busy_since{}; ///< or preparing, or probing
         TimePoint busy_until{}; ///< when it has had its time for that
@@ -59,7 +60,9 @@ public:
 
     using Workers = std::map<WorkerId, Worker>;
 
-    void add(WorkerId worker, TimePoint now) { workers_.emplace(worker, Worker{State::starting, now}); }
+    void add(WorkerId worker, TimePoint now) { workers_.emplace(worker, Worker{State::starting, now, now}); }
+    /// It was started, and has started: those that were started with it or later may have had to wait for it.
+    void note_start(WorkerId worker, TimePoint now);
     void remove(WorkerId worker);
     void condemn(WorkerId worker);
 

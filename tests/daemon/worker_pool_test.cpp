@@ -824,6 +824,36 @@ TEST_CASE("a worker that lies, is never ready or is found gone makes the next on
     CHECK(p.workers.started == Ids{1, 2});
 }
 
+TEST_CASE("of many that start at once none is given up while one after the other is ready", "[pool]")
+{
+    PoolAtWork p{{.workers = 4, .workers_max = 4}};
+    p.pool.on_ready(1);
+    p.tick();
+    for (const WorkerId worker : {2, 3}) {
+        p.advance(9s);
+        p.pool.on_ready(worker);
+    }
+    p.advance(9s);
+    CHECK(p.workers.killed.empty());
+    p.advance(1s);
+    CHECK(p.workers.killed == Ids{4});
+}
+
+TEST_CASE("who was started later and is ready gives no more time to one that hangs", "[pool]")
+{
+    PoolAtWork p;
+    grown_up(p);
+    p.pool.on_ended(1);
+    p.tick();
+    p.advance(5s);
+    p.pool.on_ended(2);
+    p.tick();
+    REQUIRE(p.in(State::starting) == Ids{3, 4});
+    p.pool.on_ready(4);
+    p.advance(5s);
+    CHECK(p.workers.killed == Ids{3});
+}
+
 TEST_CASE("a request waits through a short pause, and is declined in a long one", "[pool]")
 {
     PoolAtWork p{{.workers = 1, .workers_max = 1}};
