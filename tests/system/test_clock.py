@@ -51,7 +51,7 @@ def test_the_clock_of_other_programs_is_stepped(step_clock, seconds):
 
 @pytest.mark.parametrize("seconds", STEPS)
 def test_deadlines_and_delays_keep_their_time(sasldb, start_postern, step_clock, seconds):
-    postern = start_postern("--deadline", "2s", failure_delay="1s")
+    postern = start_postern("--deadline", "6s", failure_delay="3s")
     since = control.status(postern.directory)["since"]
     with postern.connect() as silent, postern.connect() as wrong:
         before = time.monotonic()
@@ -59,9 +59,9 @@ def test_deadlines_and_delays_keep_their_time(sasldb, start_postern, step_clock,
         eventually(lambda: control.status(postern.directory)["delayed"] == 1, "the refusal waits")
         step_clock(seconds)
         assert wrong.reply(20).is_refused
-        assert 0.8 < time.monotonic() - before < 10
+        assert 2.6 < time.monotonic() - before < 20
         assert silent.reply(20).ending == "eof"
-        assert 1.9 < time.monotonic() - before < 20
+        assert 5.9 < time.monotonic() - before < 30
     assert wrong_answers(postern.ask, right_and_wrong(ALICE), 20) == []
     assert control.reload(postern.directory) == ""
     eventually(lambda: abs(control.status(postern.directory)["since"] - since - seconds) < 100, "its own clock was stepped")

@@ -47,15 +47,15 @@ def faulty(start_five):
     return start_five("--deadline", "2s", backend="fault")
 
 
-def is_complete(daemon, backend):
+def is_complete(daemon, backend, count=5):
     """One front, and five workers that have nothing to do: one that is being started holds more descriptors."""
-    if len(daemon.fronts) != 1 or len(daemon.workers(backend)) != 5:
+    if len(daemon.fronts) != 1 or len(daemon.workers(backend)) != count:
         return False
     try:
         workers = control.backend_status(daemon.directory, backend)["workers"]
     except (OSError, ValueError):  # that front is gone
         return False
-    return [worker["state"] for worker in workers] == ["idle"] * 5
+    return [worker["state"] for worker in workers] == ["idle"] * count
 
 
 @contextmanager
@@ -145,9 +145,11 @@ def test_a_backend_that_never_gives_an_answer_is_an_outage_at_the_deadline_at_th
 
 
 @pytest.mark.parametrize("order", ["crash", "abort", "exit", "throw", "lie", "unavailable", "fork"])
-def test_a_backend_that_breaks_is_an_outage_at_once(faulty, order):
-    with unharmed(faulty, FAULT_LOGINS, "fault"):
-        assert faulty.ask(order, "good").is_unavailable
+def test_a_backend_that_breaks_is_an_outage_at_once(start_five, order):
+    """The deadline is a minute away; the client gives up after fifteen seconds."""
+    postern = start_five("--deadline", "60s", backend="fault")
+    with unharmed(postern, FAULT_LOGINS, "fault"):
+        assert postern.ask(order, "good").is_unavailable
 
 
 def test_all_workers_hanging_delays_others_to_the_deadline_and_no_longer(faulty):
@@ -536,21 +538,21 @@ lingering_socket.peers = []  # kept open
 
 
 def test_a_load_that_the_workers_cannot_bear_costs_the_excess_and_no_more(start_postern):
-    """40 logins of 100 ms at a time on 2 workers, for several deadlines."""
-    postern = start_postern("--deadline", "1s", "--workers-max", "2", backend="fault", workers=2)
-    end = time.monotonic() + 6
+    """40 logins of 200 ms at a time on 2 workers, for several deadlines."""
+    postern = start_postern("--deadline", "2s", "--workers-max", "2", backend="fault", workers=2)
+    end = time.monotonic() + 10
 
     def keep_asking(_):
         replies = []
         while time.monotonic() < end:
-            replies.append(postern.ask("slow", "good", realm="100"))
+            replies.append(postern.ask("slow", "good", realm="200"))
         return replies
 
     with ThreadPoolExecutor(40) as pool:
         replies = [reply for some in pool.map(keep_asking, range(40)) for reply in some]
     assert all(reply.is_accepted or reply.is_unavailable for reply in replies)
     accepted = sum(reply.is_accepted for reply in replies)
-    assert accepted > 60  # 2 workers do 20 a second when all goes well
+    assert accepted > 50  # 2 workers do 10 a second when all goes well
     assert "was killed" not in postern.output
 
 
@@ -566,11 +568,13 @@ def test_a_caller_that_ignores_its_children_is_no_reason_not_to_see_ours(sasldb,
 
 def test_many_workers_start_and_die_together(sasldb, start_postern):
     postern = start_postern(workers=300)
-    eventually(lambda: len(postern.workers()) == 300, "three hundred workers", 30)
-    front = postern.front
-    for worker in postern.workers():
+    eventually(lambda: is_complete(postern, "sasldb", 300), "three hundred workers", 120)
+    front, first = postern.front, set(postern.workers())
+    for worker in first:
         worker.kill()
-    eventually(lambda: len(postern.workers()) == 300, "three hundred others", 30)
+    eventually(lambda: not first & set(postern.workers()) and is_complete(postern, "sasldb", 300),
+               "three hundred others", 120)
+    assert "was killed: it was past its deadline" not in postern.output
     assert wrong_answers(postern.ask, SASLDB_LOGINS) == []
     assert postern.front == front
 

@@ -33,6 +33,11 @@ ldap_timeout: 1
 BOTH = "ldap://localhost:389/ ldap://localhost:1389/"
 WORKERS = 4
 
+# What ends the waiting for servers that stand still, and how long who asks waits for that. Whatever else would end it
+# is so far away that a slow machine keeps to the deadline and who forgets it does not.
+BY_DEADLINE = "--deadline", "5s", "--ldap-timeout", "10m"
+PATIENCE = 40  # seconds
+
 
 @pytest.fixture(scope="module")
 def two_slapds():
@@ -170,13 +175,12 @@ def test_a_restart_between_two_logins_costs_nobody_a_login(slapds, start_ldap):
 
 def test_both_stopped_is_an_outage_within_the_deadline(slapds, start_ldap, syslog):
     first, second = slapds
-    patience = 15  # of whoever asks; ldap_timeout is beyond it
-    postern = start_ldap(BOTH, "--deadline", "5s", "--ldap-timeout", "60s")
+    postern = start_ldap(BOTH, *BY_DEADLINE)
     assert is_let_in(postern, "before")
     first.pause()
     second.pause()
     for password in (ALICE.password, "looking-glass"):
-        assert postern.ask(ALICE.uid, password, seconds=patience).is_unavailable
+        assert postern.ask(ALICE.uid, password, seconds=PATIENCE).is_unavailable
     eventually(lambda: not {"up", "in doubt"} & set(states(postern)), "a probe of the last one has failed as well")
     syslog.wait_for("auth unavailable: [user=alice]")
     first.resume()
@@ -192,14 +196,13 @@ def postfix():
     running.stop()
 
 
-def test_both_stopped_is_454_to_a_mail_program(slapds, start_ldap, postfix):
-    postern = start_ldap(mode="", directory=RUN_DIRECTORY)
+def test_both_stopped_is_454_to_a_mail_program_within_the_deadline(slapds, start_ldap, postfix):
+    postern = start_ldap(BOTH, *BY_DEADLINE, mode="", directory=RUN_DIRECTORY)
     assert postfix.log_in(ALICE.uid, ALICE.password).code == 235
     for slapd in slapds:
         slapd.pause()
-    for _ in range(3):
-        assert postfix.log_in(ALICE.uid, ALICE.password).code == 454
-    assert postfix.log_in(ALICE.uid, "looking-glass").code == 454
+    for password in (ALICE.password, ALICE.password, "looking-glass"):
+        assert postfix.log_in(ALICE.uid, password, seconds=PATIENCE).code == 454
     for slapd in slapds:
         slapd.resume()
     eventually(lambda: states(postern) == ["up", "up"], "they are asked again", 60)
@@ -339,7 +342,7 @@ def test_an_answer_that_is_cut_is_no_answer(proxy, start_ldap):
             postern = start_ldap(through(proxy), workers=1)
             replies = [postern.ask(ALICE.uid, password) for password in (ALICE.password, "looking-glass")]
             assert any(len(connection.to_client) == at for connection in proxy.connections), f"cut at {at}"
-            proxy.connections.clear()
+            proxy.forget_connections()
             assert replies[0].is_accepted or replies[0].is_unavailable, (at, replies)
             assert replies[1].is_refused or replies[1].is_unavailable, (at, replies)
             proxy.to_client.forget_orders()
@@ -399,10 +402,15 @@ def test_a_build_that_counts_what_was_found_before_is_caught(proxy, start_ldap, 
 def test_garbage_lets_nobody_in(garbage, proxy, start_ldap):
     postern = start_ldap(through(proxy), "--deadline", "5s", workers=1)
     assert is_let_in(postern, "before")
-    assert proxy.open_connections > 0, "somebody hears it"
+    hearing = [connection for connection in proxy.connections if connection.is_open]
+    injected = len(garbage) * len(hearing)
     proxy.to_client.inject(garbage)
-    reply = postern.ask(ALICE.uid, "looking-glass")
+    eventually(lambda: proxy.to_client.bytes_under_way == 0, "it arrives")
+    assert proxy.to_client.bytes_unread == injected, "nobody reads it unasked"
+    reply = postern.ask(ALICE.uid, "looking-glass", realm="garbled")
     assert reply.is_refused or reply.is_unavailable
+    assert any(b"<garbled>" in connection.to_server for connection in hearing), "the question was asked there"
+    eventually(lambda: proxy.to_client.bytes_unread < injected, "the worker hears it")
     is_asked_again(postern)
     assert postern.ask(ALICE.uid, "looking-glass").is_refused
 

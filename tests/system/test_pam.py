@@ -2,7 +2,6 @@
 """The backend types that ask the host: pam with real stacks and modules that misbehave, shadow, getpwent."""
 
 import os
-import select
 import statistics
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -178,8 +177,10 @@ def use(host, module):
 
 @pytest.mark.parametrize("name", ["sleeps", "crashes", "exits", "closes_descriptors"])
 def test_a_module_that_takes_its_worker_along_costs_its_login_and_no_other(host, start_pam, modules, name):
+    """One that sleeps costs it the deadline. Of the others' ends the daemon hears, with a minute to spare; the client
+    gives up after fifteen seconds."""
     use(host, modules.build(name))
-    pam = start_pam("--deadline", "2s", workers=5)
+    pam = start_pam("--deadline", "2s" if name == "sleeps" else "60s", workers=5)
     assert wrong_answers(pam.ask, LOGINS, 20, at_a_time=1) == []
     before = eventually(lambda: len(pam.workers("pam")) >= 5 and set(pam.workers("pam")), "five workers")
     with ThreadPoolExecutor(1) as pool:
@@ -187,8 +188,7 @@ def test_a_module_that_takes_its_worker_along_costs_its_login_and_no_other(host,
         bad = pool.submit(pam.ask, USER, PASSWORD, "bad")
         assert wrong_answers(pam.ask, LOGINS, 20, at_a_time=1) == []
         assert bad.result().is_unavailable
-        waited = time.monotonic() - began
-    assert 1.9 < waited < 2.5 if name == "sleeps" else waited < 1.9
+        assert name != "sleeps" or time.monotonic() - began > 1.9
     assert pam.ask(USER, PASSWORD).is_accepted
     eventually(lambda: len(before - set(pam.workers("pam"))) == 1 and len(pam.workers("pam")) >= 5,
                "the worker that is lost has a successor")
@@ -227,24 +227,31 @@ def age(process):
 
 # Delays
 
+LONGER_DELAY = "refusals of route"  # a notice that begins so
+
+
 def test_guesses_that_wait_occupy_no_worker(host, start_pam):
-    """50 guesses of a stack that asks for 8 s, give or take half, and 200 right logins beside them, all of one and the
-    same worker."""
-    host.write_stack("slow", "auth optional pam_faildelay.so delay=8000000\n"
+    """50 guesses of a stack that asks for more than is granted, which is ten seconds, and 200 right logins beside them,
+    all of one and the same worker."""
+    host.write_stack("slow", "auth optional pam_faildelay.so delay=600000000\n"
                              "auth required pam_unix.so nodelay\n" + PERMIT)
     pam = start_pam("--workers-max", "1", "--deadline", "30s", workers=1)
     (worker,) = control.backend_status(pam.directory, "pam")["workers"]
-    guesses = []
-    for number in range(50):
-        guesses.append(pam.connect(seconds=30).send(request(USER, "looking-glass", "slow")))
-        eventually(lambda: len(reasons(pam)) == number + 1, "the guess is decided")
-    for _ in range(200):
-        assert pam.ask(USER, PASSWORD, service="slow").is_accepted
-    assert select.select([guess.socket for guess in guesses], [], [], 0)[0] == [], "a refusal has left before"
-    assert control.status(pam.directory)["delayed"] == 50
+    with ThreadPoolExecutor(50) as pool:
+        guesses = [pool.submit(seconds_of_a_refusal, pam, "slow") for _ in range(50)]
+        eventually(lambda: len(reasons(pam)) == 50, "the guesses are decided")
+        for _ in range(200):
+            assert pam.ask(USER, PASSWORD, service="slow").is_accepted
+        assert min(guess.result() for guess in guesses) > 8
+    assert LONGER_DELAY in pam.output
     (same,) = control.backend_status(pam.directory, "pam")["workers"]
     assert (same["pid"], same["answers"]) == (worker["pid"], 250)
-    assert [str(guess.reply()) for guess in guesses] == ['"NO"'] * 50
+
+
+def seconds_of_a_refusal(daemon, service):
+    began = time.monotonic()
+    assert str(daemon.ask(USER, "looking-glass", service=service, seconds=60)) == '"NO"'
+    return time.monotonic() - began
 
 
 # The log
@@ -270,13 +277,13 @@ def test_debians_saslauthd_waits_for_a_syslogd_that_stands_still(host, start_sas
 
 
 def test_a_module_that_asks_for_a_delay_and_lets_in_delays_no_refusal_after_it(host, start_pam):
-    host.write_stack("lenient", "auth optional pam_faildelay.so delay=8000000\n"
+    """It asks for more than is granted, which is ten seconds, give or take a tenth; the client gives up before that."""
+    host.write_stack("lenient", "auth optional pam_faildelay.so delay=600000000\n"
                                 "auth required pam_permit.so\n" + PERMIT)
-    pam = start_pam(workers=1)
+    pam = start_pam("--deadline", "60s", workers=1)
     assert pam.ask(USER, PASSWORD, service="lenient").is_accepted
-    began = time.monotonic()
-    assert pam.ask(USER, "looking-glass").is_refused
-    assert time.monotonic() - began < 3
+    assert pam.ask(USER, "looking-glass", seconds=7).is_refused
+    assert LONGER_DELAY not in pam.output
 
 
 def test_a_line_of_foreign_code_is_the_same_for_both(host, start_pam, start_saslauthd, modules, syslog):

@@ -198,6 +198,26 @@ def test_it_injects_now(proxy):
         assert (proxy.to_server.bytes, proxy.to_client.bytes) == (1, 12)
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_it_knows_what_was_not_read(echo_port, host):
+    with Proxy(echo_port, host) as proxy, connected(proxy) as connection:
+        assert echo(connection, b"a") == b"a"
+        eventually(lambda: proxy.to_client.bytes_unread == 0, "all of it was read")
+        proxy.to_client.stall()
+        connection.sendall(b"bcd")
+        eventually(lambda: proxy.to_client.bytes_unread == 3, "they are under way")
+        proxy.to_client.resume()
+        eventually(lambda: proxy.to_client.bytes_under_way == 0, "they arrive")
+        assert proxy.to_client.bytes_unread == 3
+        for unread in (2, 1, 0):
+            received(connection, 1)
+            assert proxy.to_client.bytes_unread == unread
+        connection.sendall(b"e")
+        eventually(lambda: proxy.to_client.bytes_unread == 1, "it is sent back")
+        proxy.cut()
+        assert proxy.to_client.bytes_unread == 0
+
+
 @pytest.mark.parametrize("point", [0, 3, 7, b"g", b"cat-", b"cat-dog"])
 def test_it_injects_at_a_point_of_each_connection(proxy, point):
     proxy.to_server.inject_at(point, b"<!>")

@@ -115,12 +115,13 @@ class Postfix:
         """The root directories of the smtpd processes that run now."""
         return {os.readlink(process.root) for process in self.smtpds}
 
-    def log_in(self, user, password, mechanism="PLAIN", port=SMTP, source=HERE):
-        """One AUTH over SMTP, as a mail program does it; from the address `source`."""
+    def log_in(self, user, password, mechanism="PLAIN", port=SMTP, source=HERE, seconds=30):
+        """One AUTH over SMTP, as a mail program does it that waits so long for a reply; from the address `source`."""
         done = subprocess.run(
             ["swaks", "--server", HERE, "--port", str(port), "--local-interface", source, "--protocol", "ESMTP",
-             "--auth", mechanism, "--auth-user", user, "--auth-password", password, "--quit-after", "AUTH"],
-            capture_output=True, text=True, timeout=60)
+             "--auth", mechanism, "--auth-user", user, "--auth-password", password, "--quit-after", "AUTH",
+             "--timeout", str(seconds)],
+            capture_output=True, text=True, timeout=2 * seconds)  # the second reply that it waits for is to its QUIT
         dialogue = done.stdout.partition(f"-> AUTH {mechanism}")[2]
         replies = re.findall(r"^<\S+ +(?!334)(\d{3}) (.*)$", dialogue, re.MULTILINE)
         assert replies, done.stdout + done.stderr

@@ -12,6 +12,7 @@
         proxy.stop_accepting(); proxy.accept_again()    # connected by the kernel, and never heard of
         proxy.stall(); proxy.resume()                   # all that hangs: accepts and forwards nothing
         proxy.accepted, proxy.open_connections, proxy.to_server.bytes, proxy.connections[-1].to_server
+        proxy.to_client.bytes_unread                    # under way, or not read yet by whom they are for
 
 Runs in a thread of its own. What a method orders is done when it returns.
 """
@@ -21,6 +22,7 @@ import collections
 import socket
 import struct
 import threading
+from pathlib import Path
 
 RECORDED_BYTES_MAX = 65536  # of each direction of a connection
 RECORDED_CONNECTIONS_MAX = 1000
@@ -36,7 +38,7 @@ class Proxy:
         self.to_server = Direction(self, "to_server")
         self.to_client = Direction(self, "to_client")
         self.accepted = 0
-        self.connections = collections.deque(maxlen=RECORDED_CONNECTIONS_MAX)  # the oldest first; also ended ones
+        self._recorded = collections.deque(maxlen=RECORDED_CONNECTIONS_MAX)
         self._open = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
@@ -47,6 +49,14 @@ class Proxy:
     @property
     def port(self):
         return self.address[1]
+
+    @property
+    def connections(self):
+        """As they are known now, the oldest first; also ended ones."""
+        return list(self._recorded)
+
+    def forget_connections(self):
+        self._recorded.clear()
 
     @property
     def open_connections(self):
@@ -129,7 +139,7 @@ class Proxy:
             return
         self.accepted += 1
         connection = Connection(self, client)
-        self.connections.append(connection)
+        self._recorded.append(connection)
         self._open.add(connection)
         connection.task = self._loop.create_task(connection.serve())
 
@@ -157,6 +167,11 @@ class Direction:
     @property
     def bytes_under_way(self):
         return sum(pipe.bytes_under_way for pipe in self._pipes())
+
+    @property
+    def bytes_unread(self):
+        """Of the connections that are open: also what waits in the kernel for whom it is for."""
+        return sum(pipe.bytes_under_way + _unread(pipe.target) for pipe in self._pipes())
 
     def stall(self):
         self._run(self._set_stalled, True)
@@ -210,6 +225,10 @@ class Connection:
         }
         self.task = None
         self.resets = False  # when it ends
+
+    @property
+    def is_open(self):
+        return self in self.proxy._open
 
     @property
     def to_server(self):
@@ -342,6 +361,21 @@ class Pipe:
     async def _send(self, data):
         if data:
             await self.connection.loop.sock_sendall(self.target, data)
+
+
+def _unread(sender):
+    """What waits at the other end of a connection, whose kernel is this one: rx_queue of proc(5)."""
+    try:
+        ports = [sender.getpeername()[1], sender.getsockname()[1]]
+    except OSError:
+        return 0  # it has ended
+    sockets = [line.split()[1:5] for table in ("/proc/net/tcp", "/proc/net/tcp6")
+               for line in Path(table).read_text().splitlines()[1:]]
+    return sum(_behind_colon(queues) for *addresses, _, queues in sockets if [*map(_behind_colon, addresses)] == ports)
+
+
+def _behind_colon(words):
+    return int(words.partition(":")[2], 16)
 
 
 def _bound(host, port):
