@@ -178,9 +178,11 @@ void Authenticator::give_up(Login& login)
                  is_last ? "no answer within the deadline" : "no answer within its share of the deadline"});
 }
 
-/// It is known without asking.
+/// It is known without asking: what a backend said of a challenge counts now that the login has come.
 void Authenticator::refuse(Login& login, const Decision& decision)
 {
+    if (!login.chain.empty())
+        counts_.decisions[login.chain.front().backend].count(decision.verdict);
     login.verdicts.push_back(decision.verdict);
     login.reasons.push_back(decision.reason);
     conclude(login, decision.verdict);

@@ -707,6 +707,7 @@ TEST_CASE("a user with nothing to prove has a believable challenge, and is refus
                                    "[mech=sasldb] [reason=" +
                                    reason + "] [sasl=SCRAM-SHA-256] [tls=no]"});
     CHECK(gate.authenticator.counts().verdicts.of(verdict) == 1);
+    CHECK(gate.authenticator.counts().decisions.at(0).of(verdict) == 1);
 }
 
 TEST_CASE("a believable challenge is the same each time, and another for each user, mechanism and key",
