@@ -48,11 +48,12 @@ private:
     void take_line(std::string_view line);
     void take_content(std::string_view line);
     void take_entry(const std::string& key, std::string_view value);
+    [[nodiscard]] bool comes_too_late(const std::string& key);
     void take(const Option& option, std::string_view value);
-    void refuse(const Option& option, const ConfigError& error);
+    void forgive(const Option& option);
     void take_instance(const std::string& key, const std::string& service, std::string_view value);
     void put_instances();
-    void judge_tls_files();
+    void judge_refused();
     void note_wrong_key(const std::string& key);
     void note_repeated_logins();
     void lose(std::string_view key, const char* text);
@@ -66,10 +67,12 @@ private:
     const SaslauthdKeys keys_;
     const bool uses_tls_;
     std::size_t line_ = 0;
-    bool misses_value_ = false; ///< one of the lines so far
-    bool has_returns_ = false;
+    bool misses_value_ = false;                    ///< one of the lines so far
+    bool ends_in_return_ = false;                  ///< this line
+    bool has_returns_ = false;                     ///< one of the lines so far
+    std::set<std::string> krb5_keys_;              ///< of the lines so far
     std::map<std::string, std::string> instances_; ///< by service
-    std::vector<ConfigProblem> tls_files_;         ///< where TLS is used
+    std::vector<ConfigProblem> refused_;           ///< values that cannot be what counts
     SaslauthdConf conf_;
 };
 
@@ -86,19 +89,18 @@ SaslauthdConf Reader::read(std::string_view text) &&
         text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
     }
     put_instances();
-    judge_tls_files();
+    judge_refused();
     note_repeated_logins();
     return std::move(conf_);
 }
 
 void Reader::take_line(std::string_view line)
 {
-    if (line.ends_with('\r')) {
-        line.remove_suffix(1);
-        if (!std::exchange(has_returns_, true))
-            note("", "lines end in CR and newline here; the CR does not count, but saslauthd takes it for a "
-                     "part of the value");
-    }
+    ends_in_return_ = line.ends_with('\r');
+    line.remove_suffix(ends_in_return_ ? 1 : 0);
+    if (ends_in_return_ && !std::exchange(has_returns_, true))
+        note("", "lines end in CR and newline here; the CR does not count, but saslauthd takes it for a part "
+                 "of the value");
     if (line.size() > config_line_bytes_max)
         problem("", "the line is longer than the 64 KiB that were expected at most");
     else if (line.find('\0') != std::string_view::npos)
@@ -129,12 +131,23 @@ void Reader::take_content(std::string_view line)
 
 void Reader::take_entry(const std::string& key, std::string_view value)
 {
-    if (const Option* const option = keys_.find(key))
+    const Option* const option = keys_.find(key);
+    const auto service = option == nullptr ? keys_.service_of(key) : std::nullopt;
+    if ((option != nullptr || service) && comes_too_late(key))
+        note(key, "has no effect, as with saslauthd: an earlier line counts");
+    else if (option != nullptr)
         take(*option, value);
-    else if (const auto service = keys_.service_of(key))
+    else if (service)
         take_instance(key, *service, value);
     else if (!keys_.is_for_others(key))
         note_wrong_key(key);
+}
+
+/// saslauthd reads the file twice over: of the lines of one key its ldap goes by the last, its kerberos5 by
+/// the first.
+bool Reader::comes_too_late(const std::string& key)
+{
+    return key.starts_with("krb5_") && !krb5_keys_.insert(key).second;
 }
 
 void Reader::take(const Option& option, std::string_view value)
@@ -143,22 +156,27 @@ try {
         note(option.key, cut);
     if (option.kind == OptionKind::secret && conf_.secret_line == 0)
         conf_.secret_line = line_;
-    SaslauthdValue read = read_saslauthd_value(option, value, value_of(option.key));
+    const bool is_with_return = ends_in_return_ && option.kind == OptionKind::word;
+    const std::string word = is_with_return ? std::string{value} + '\r' : "";
+    SaslauthdValue read = read_saslauthd_value(option, is_with_return ? word : value, value_of(option.key));
     if (!read.note.empty())
         note(option.key, std::move(read.note));
-    if (read.value)
+    if (read.value) {
+        forgive(option);
         conf_.options.insert_or_assign(std::string{option.key}, std::move(*read.value));
+    }
 
 } catch (const ConfigError& error) {
-    refuse(option, error);
+    refused_.push_back({line_, "", std::string{option.key}, error.what()});
 }
 
-void Reader::refuse(const Option& option, const ConfigError& error)
+/// What stood there before does not count.
+void Reader::forgive(const Option& option)
 {
-    if (option.key.starts_with("ldap_tls_"))
-        tls_files_.push_back({line_, "", std::string{option.key}, error.what()});
-    else
-        problem(option.key, error.what());
+    for (ConfigProblem& refused : refused_)
+        if (refused.key == option.key)
+            conf_.notes.push_back({refused.line, "", refused.key, refused.text + "; a later line counts"});
+    std::erase_if(refused_, [&option](const ConfigProblem& refused) { return refused.key == option.key; });
 }
 
 void Reader::take_instance(const std::string& key, const std::string& service, std::string_view value)
@@ -181,14 +199,15 @@ void Reader::put_instances()
         conf_.options.insert_or_assign(std::string{instances_key}, list);
 }
 
-/// saslauthd does not open them before there is TLS, and then where it has gone to.
-void Reader::judge_tls_files()
+/// The files of TLS saslauthd does not open before there is TLS, and then where it has gone to.
+void Reader::judge_refused()
 {
     const bool uses_tls = uses_tls_ || value_of("ldap_start_tls") == "yes" ||
                           in_lower_case(value_of("ldap_servers")).find("ldaps:") != std::string::npos;
-    for (ConfigProblem& file : tls_files_) {
-        file.text += uses_tls ? "" : "; it has no effect, since TLS is not used";
-        (uses_tls ? conf_.problems : conf_.notes).push_back(std::move(file));
+    for (ConfigProblem& refused : refused_) {
+        const bool counts = uses_tls || !refused.key.starts_with("ldap_tls_");
+        refused.text += counts ? "" : "; it has no effect, since TLS is not used";
+        (counts ? conf_.problems : conf_.notes).push_back(std::move(refused));
     }
 }
 

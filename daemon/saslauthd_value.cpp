@@ -115,18 +115,19 @@ SaslauthdValue read_number(const BackendOption& option, std::string_view text)
                        std::to_string(max) + " was expected; " + taken + " is taken"};
 }
 
-/// With a blank behind it a word is none of saslauthd's choices.
+/// With a blank or a CR behind it a word is none of saslauthd's choices, and what it works with stays.
 SaslauthdValue read_word(const BackendOption& option, std::string_view text, std::string_view before)
 {
-    const std::string_view written = without_blanks(text);
+    const bool has_return = text.ends_with('\r');
+    const std::string_view written = without_blanks(text.substr(0, text.size() - (has_return ? 1 : 0)));
     const std::string word = in_lower_case(written);
     const std::vector<std::string> words{option.words.begin(), option.words.end()};
     if (std::ranges::find(words, word) == words.end())
         return {std::nullopt, shown(written) + ": has no effect, as with saslauthd; " +
                                   alternatives(option.words) + " was expected" + did_you_mean(word, words)};
     if (written.size() < text.size() && word != (before.empty() ? option.default_value : before))
-        return {word, shown(written) + " counts here; because of the blank behind it, it has no effect with "
-                                       "saslauthd"};
+        return {std::nullopt, shown(written) + ": has no effect, as with saslauthd, because of the " +
+                                  (has_return ? "CR" : "blank") + " behind it"};
     return {word};
 }
 

@@ -15,9 +15,9 @@ struct SaslauthdValue {
     std::string note{};               ///< what differs from saslauthd, or is not what was meant; or empty
 };
 
-/// The value behind a key, without the blanks in front of it, read as saslauthd does. Of lines and of other
-/// keys it knows nothing but `before`: what the option has until then, or nothing. Throws ConfigError where
-/// the file must be refused.
+/// The value behind a key, without the blanks in front of it, read as saslauthd does; of a word the CR at the
+/// end of its line is a part. Of lines and of other keys it knows nothing but `before`: what the option has
+/// until then, or nothing. Throws ConfigError where the file must be refused, unless a later line counts.
 [[nodiscard]] SaslauthdValue read_saslauthd_value(const BackendOption& option, std::string_view text,
                                                   std::string_view before);
 

@@ -56,8 +56,8 @@ std::string uri_forms(std::span<const std::string_view> schemes)
     return alternatives(std::vector<std::string_view>{forms.begin(), forms.end()});
 }
 
-/// HOST, ADDRESS or [ADDRESS], and a port behind a colon; or nothing at all. What else there is libldap takes
-/// for nothing, and asks localhost. A path behind it, a DN, libldap ignores.
+/// HOST, [ADDRESS] or [HOST], and a port behind a colon; or nothing at all. Some of what else there is
+/// libldap takes for nothing, and asks localhost. A path behind it, a DN, libldap ignores.
 struct Authority {
     std::string_view host;
     std::optional<std::string_view> port{};
@@ -73,12 +73,30 @@ Authority split_authority(std::string_view text) noexcept
     return {text.substr(0, colon), text.substr(colon + 1)};
 }
 
+/// With the bytes for which a % and two digits stand (RFC 3986); nothing where a % has no such digits.
+std::optional<std::string> unescaped(std::string_view text)
+{
+    std::string bytes;
+    while (!text.empty()) {
+        unsigned byte = static_cast<unsigned char>(text.front());
+        const std::size_t taken = text.front() == '%' ? 3 : 1;
+        const char* const end = text.data() + std::min(taken, text.size());
+        if (taken == 3 && (text.size() < 3 || std::from_chars(text.data() + 1, end, byte, 16).ptr != end))
+            return std::nullopt;
+        bytes += static_cast<char>(byte);
+        text.remove_prefix(taken);
+    }
+    return bytes;
+}
+
 bool is_host_of_uri(std::string_view host)
 {
-    const bool has_brackets = host.starts_with('[') && host.ends_with(']');
-    const bool has_colon = host.find(':') != std::string_view::npos;
-    return host.empty() || (host.find_first_of("%/") == std::string_view::npos && has_colon == has_brackets &&
-                            split_host(host));
+    if (host.empty())
+        return true;
+    if (host.starts_with('[') && host.ends_with(']'))
+        host = host.substr(1, host.size() - 2);
+    const auto name = unescaped(host);
+    return name && name->find_first_of("/[") == std::string::npos && split_host(*name);
 }
 
 void check_uri(const std::string& uri, std::span<const std::string_view> schemes)

@@ -189,19 +189,56 @@ TEST_CASE("blanks at the end belong to texts and passwords alone", "[saslauthd.c
     CHECK(options(line).begin()->second == value);
 }
 
-TEST_CASE("a word with a blank behind it counts, and it is said that saslauthd does not know it",
-          "[saslauthd.conf]")
+TEST_CASE("a word with a blank behind it has no effect, and that is said", "[saslauthd.conf]")
 {
-    const std::string note = "counts here; because of the blank behind it, it has no effect with saslauthd";
+    const std::string note = "has no effect, as with saslauthd, because of the blank behind it";
     const auto blank = GENERATE(as<std::string>{}, " ", "\t", " \t ");
     const SaslauthdConf read = conf("ldap_scope: One" + blank + "\nldap_deref: never" + blank + "\n");
-    CHECK(read.options == Options{{"ldap_scope", "one"}, {"ldap_deref", "never"}});
-    CHECK(said(read.notes) == Lines{"1 ldap_scope: One " + note});
+    CHECK(read.options == Options{{"ldap_deref", "never"}});
+    CHECK(said(read.notes) == Lines{"1 ldap_scope: One: " + note});
     const SaslauthdConf back = conf("ldap_scope: one\nldap_scope: sub" + blank);
-    CHECK(back.options == Options{{"ldap_scope", "sub"}});
-    CHECK(said(back.notes) == Lines{"2 ldap_scope: sub " + note});
+    CHECK(back.options == Options{{"ldap_scope", "one"}});
+    CHECK(said(back.notes) == Lines{"2 ldap_scope: sub: " + note});
     CHECK(said(conf("ldap_scope: subtree" + blank).notes) ==
           Lines{"1 ldap_scope: subtree: has no effect, as with saslauthd; sub, one or base was expected"});
+}
+
+TEST_CASE("of a key of kerberos5 the earlier line counts, and that is said", "[saslauthd.conf]")
+{
+    const SaslauthdConf read = conf("krb5_keytab: /x\nkrb5_keytab: MEMORY:y\nKRB5_IMAP_instance: mail\n"
+                                    "krb5_imap_instance: post\nkrb5_smtp_instance: out\n");
+    CHECK(read.options == Options{{"krb5_keytab", "/x"}, {"krb5_instances", "imap=mail smtp=out"}});
+    CHECK(read.problems.empty());
+    const std::string note = "has no effect, as with saslauthd: an earlier line counts";
+    CHECK(said(read.notes) == Lines{"2 krb5_keytab: " + note, "4 krb5_imap_instance: " + note});
+    CHECK(conf("krb5_keytab: MEMORY:y\nkrb5_keytab: /x\n").problems.size() == 1);
+}
+
+TEST_CASE("a word with a CR behind it has no effect, and that is said", "[saslauthd.conf]")
+{
+    const SaslauthdConf read = conf("# x\r\nldap_scope: one\r\nldap_deref: never\r\nldap_version: 2\n");
+    CHECK(read.options == Options{{"ldap_deref", "never"}, {"ldap_version", "2"}});
+    CHECK(said(read.notes).back() ==
+          "2 ldap_scope: one: has no effect, as with saslauthd, because of the CR behind it");
+}
+
+TEST_CASE("of a value that would be refused a later line takes the place, and that is said",
+          "[saslauthd.conf]")
+{
+    const auto [wrong, right] = GENERATE(table<std::string, std::string>({
+        {"ldap_start_tls: perhaps", "ldap_start_tls: no"},
+        {"ldap_servers: ldap://a:b/", "ldap_servers: ldap://a/"},
+        {"ldap_tls_cert: x", "ldap_start_tls: yes\nldap_tls_cert: /x"},
+    }));
+    CAPTURE(wrong);
+    const SaslauthdConf mended = conf(wrong + '\n' + right);
+    CHECK(mended.problems.empty());
+    REQUIRE(mended.notes.size() == 1);
+    CHECK(mended.notes.front().line == 1);
+    CHECK_THAT(mended.notes.front().text, Catch::EndsWith("expected; a later line counts") ||
+                                              Catch::EndsWith("behind the host; a later line counts"));
+    CHECK(conf(right + '\n' + wrong).problems.size() == 1);
+    CHECK(conf(right + '\n' + wrong + '\n' + wrong).problems.size() == 2);
 }
 
 TEST_CASE("a CR at the end of a line is dropped, and that is said once", "[saslauthd.conf]")
@@ -441,8 +478,8 @@ TEST_CASE("keys of saslauthd's other mechanisms may stand in the file", "[saslau
 
 TEST_CASE("the instance of a service is one line for each", "[saslauthd.conf]")
 {
-    CHECK(options("krb5_imap_instance: mail \nKRB5_SMTP_Instance: Out\nkrb5_imap_instance: post\n") ==
-          Options{{"krb5_instances", "imap=post smtp=Out"}});
+    CHECK(options("krb5_imap_instance: mail \nKRB5_SMTP_Instance: Out\n") ==
+          Options{{"krb5_instances", "imap=mail smtp=Out"}});
     CHECK(options("krb5_instances: pop=x\nkrb5_imap_instance: y\n") ==
           Options{{"krb5_instances", "pop=x imap=y"}});
     CHECK(said(conf("krb5_instances: pop\n").problems) ==

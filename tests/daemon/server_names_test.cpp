@@ -63,7 +63,8 @@ TEST_CASE("a directory's servers are URIs", "[servers]")
     const auto value =
         GENERATE(as<std::string>{}, "ldap://a", "ldap:///", "ldap://", "LDAPS://a:636/dc=x", "ldaps://a/dc=x",
                  "ldapi://", "ldapi://%2frun%2fldapi", "ldap://[::1]:390/", "ldap://[::1]",
-                 "ldap://192.0.2.1:389", "ldap://a,ldap://b ldap://c", repeated("ldap://a", 32));
+                 "ldap://192.0.2.1:389", "ldap://[192.0.2.1]", "ldap://[a]:389", "ldap://%61%2Eb%2eorg:389/",
+                 "ldap://[fe80::1%25eth0]/", "ldap://a,ldap://b ldap://c", repeated("ldap://a", 32));
     CAPTURE(value);
     CHECK(complaint("ldap", "ldap_servers", value) == "none");
 }
@@ -92,9 +93,10 @@ TEST_CASE("what cannot be a server is refused, and no password in it is shown", 
 
 TEST_CASE("a URI that libldap would take for localhost, or for nothing, is refused", "[servers]")
 {
-    const auto uri = GENERATE(as<std::string>{}, "ldap://ho%zz", "ldap://%/", "ldap://a#x", "ldap://#",
-                              "ldap://[::1", "ldap://[::1]x:389", "ldap://[]", "ldap://a]", "ldap://[a]:389",
-                              "ldap://fe80::1%eth0/", "ldap://a\\b", "ldap://a\xff");
+    const auto uri = GENERATE(as<std::string>{}, "ldap://ho%zz", "ldap://%/", "ldap://a%6", "ldap://a%-1",
+                              "ldap://a%00", "ldap://a%2fb", "ldap://a%3a389", "ldap://%5b::1%5d",
+                              "ldap://a#x", "ldap://#", "ldap://[::1", "ldap://[::1]x:389", "ldap://[]",
+                              "ldap://a]", "ldap://fe80::1%eth0/", "ldap://a\\b", "ldap://a\xff");
     CAPTURE(uri);
     CHECK(complaint("ldap", "ldap_servers", uri) != "none");
 }

@@ -48,6 +48,7 @@ OPTIONS = {  # the saslauthd.conf of both, by the first word of a case's name
     "": "",
     "instance": "krb5_imap_instance: mail\n",
     "dots": "krb5_conv_krb4_instance: yes\n",
+    "twice": "krb5_imap_instance: mail\nkrb5_imap_instance: admin\n",
 }
 
 
@@ -123,6 +124,8 @@ CASES = [
     login("instance-service-in-capitals", password="mails", service="IMAP"),
     login("instance-service-in-capitals-without", service="IMAP"),
     login("instance-open-quote", "alice\\", "mails"),
+    login("twice-the-earlier", password="mails"),
+    login("twice-the-later", password="admins"),
     login("dots-right", "alice.admin", "admins"),
     login("dots-kept", "alice.admin", "dots"),
     login("dots-realm", "alice.admin", "admins", REALM),

@@ -308,6 +308,21 @@ def test_fastbind_with_a_filter_for_a_dn_ends_the_start(filter_, slapd, start_sa
     assert mark.connections == 0
 
 
+@pytest.mark.parametrize("line", [
+    "ldap_start_tls: enabled", "ldap_use_sasl: enabled", "ldap_servers: ldap://%zz/", "ldap_servers: ldap://[]/",
+    "ldap_servers: ldap://localhost:65925/", "ldap_servers: ldap://localhost/ ldap://no#name/",
+    "ldap_servers: ldap://localhost/uid=a@b", "ldap_servers: ldap://localhost/?uid"])
+def test_what_cannot_be_meant_ends_the_start(line, slapd, start_saslauthd, tmp_path):
+    """saslauthd takes it for something else, and lets its users in."""
+    file = tmp_path / "saslauthd.conf"
+    file.write_text(SEARCHING + line + "\n")
+    assert start_saslauthd("-O", file, backend="ldap", workers=1).ask(ALICE.uid, ALICE.password).is_accepted
+    done = subprocess.run([POSTERND, "-a", "ldap", "-O", file, "-m", tmp_path / "run"], capture_output=True, text=True,
+                          timeout=60, check=False)
+    assert done.returncode == 1
+    assert line.split(":", 1)[0] in done.stderr and "expected" in done.stderr
+
+
 @pytest.mark.parametrize("word", ["Yes", "demand", "allow"])
 def test_a_certificate_is_checked_however_yes_is_spelt(directories, start_both, word):
     Authority(OTHERS, "other")

@@ -110,13 +110,15 @@ def test_a_password_that_is_broken_into_lines_is_not_shown(conf):
 
 
 @pytest.mark.parametrize(("backend", "line", "starts"), [
-    ("ldap", "ldap_scope: one \n", True),
     ("ldap", "ldap_tls_cacert_file: ca.pem\n", True),
     ("ldap", "ldap_tls_check_peer: demand\n", True),
     ("ldap", "ldap_start_tls: yes\nldap_tls_cacert_file: ca.pem\n", False),
     ("ldap", "ldap_servers: ldap://localhost/dc=x??sub\n", False),
+    ("ldap", "ldap_servers: ldap://localhost/uid=a@b\n", False),
     ("kerberos5", "krb5_keytab: WRFILE:/etc/krb5.keytab\n", True),
     ("kerberos5", "krb5_keytab: MEMORY:x\n", False),
+    ("kerberos5", "krb5_keytab: my.keytab\n", False),
+    ("kerberos5", "krb5_smtp_instance: a b\n", False),
 ])
 def test_what_saslauthd_starts_with_and_postern_does_not(conf, start_saslauthd, backend, line, starts):
     write(conf, line)

@@ -243,10 +243,17 @@ def _ways():
     yield of("servers-the-second-answers", SEARCHING + "ldap_servers: ldap://localhost:9/ ldap://localhost/\n")
     yield of("servers-two-blanks", SEARCHING + "ldap_servers: ldap://localhost:9/  ldap://localhost:389\n")
     yield of("servers-with-a-dn", SEARCHING + "ldap_servers: ldap://localhost/dc=nobody\n")
+    yield of("servers-with-an-escape", SEARCHING + "ldap_servers: ldap://local%68ost:389/\n")
+    yield of("servers-by-name-in-brackets", SEARCHING + "ldap_servers: ldap://[localhost]:389/\n")
+    yield of("servers-the-later-line", SEARCHING + "ldap_servers: ldap://host:port/\nldap_servers: ldap://localhost/\n")
     yield of("ldapi", SEARCHING + f"ldap_servers: {LDAPI_URI}\n")
     authority = f"ldap_tls_cacert_file: {TLS}/authority.pem\n"
     yield of("start-tls", START_TLS + "ldap_start_tls: yes\n", [start_tls(), *_found(ALICE)])
     yield of("ldaps", SEARCHING + f"ldap_servers: ldaps://localhost/\n{authority}")
+    yield of("ldaps-with-an-escape", SEARCHING + f"ldap_servers: ldaps://local%68ost/\n{authority}")
+    yield of("ldaps-by-name-in-brackets", SEARCHING + f"ldap_servers: ldaps://[localhost]/\n{authority}")
+    yield of("ldaps-the-later-file", START_TLS.replace(authority, "ldap_tls_cacert_file: a.pem\n" + authority)
+             + "ldap_servers: ldaps://localhost/\n")
     yield of("ldaps-checked", SEARCHING + f"ldap_servers: ldaps://localhost/\n{authority}ldap_tls_check_peer: yes\n")
     yield of("ldaps-unchecked", SEARCHING + "ldap_servers: ldaps://localhost/\nldap_tls_check_peer: no\n")
     yield of("ldaps-ciphers", SEARCHING + f"ldap_servers: ldaps://localhost/\n{authority}ldap_tls_ciphers: NORMAL\n")
@@ -323,6 +330,11 @@ def _options():
     yield _of("option-version-2", READING + f"ldap_search_base: {PEOPLE}\nldap_version: 2\n", ALICE,
               _found(ALICE, base=PEOPLE))
     yield of("version-3", "ldap_version: 3\n")
+    for end, name in ((" ", "blank"), ("\t", "tab"), ("\r", "cr")):
+        yield of(f"word-and-{name}", f"ldap_auth_method: fastbind{end}\nldap_group_match_method: filter{end}\n")
+        yield _of(f"option-scope-and-{name}", READING + f"ldap_search_base: {PEOPLE}\nldap_scope: one{end}\n", DORA,
+                  _found(DORA, base=PEOPLE))
+    yield of("start-tls-the-later-line", "ldap_start_tls: perhaps\nldap_start_tls: no\n")
     yield of("spelling", "\n# a comment\n   # another\n\n  LDAP_Filter:(uid=%u)\nldap_scope:     sub\n")
     yield of("unknown-key", "ldap_starttls: yes\nldap_ssl: start_tls\nldap_port: 9\n")
 
