@@ -163,8 +163,19 @@ constexpr std::array types{
                 WorkerUser::root,
                 "",
                 WorkerLoad::computes},
-    BackendType{"kerberos5", "a Kerberos realm: who gets a ticket with the password", kerberos5_options,
-                WorkerUser::root, "", WorkerLoad::waits, MechOption::saslauthd_conf},
+    BackendType{"kerberos5",
+                "a Kerberos realm: who gets a ticket with the password",
+                kerberos5_options,
+                WorkerUser::root,
+                "",
+                WorkerLoad::waits,
+                MechOption::saslauthd_conf,
+                "",
+                "",
+                {},
+                {},
+                nullptr,
+                uses_realm_always},
     BackendType{"ldap",
                 "an LDAP directory",
                 ldap_options,
@@ -176,7 +187,8 @@ constexpr std::array types{
                 "",
                 ldap_as_root,
                 {},
-                ldap_option_rule},
+                ldap_option_rule,
+                ldap_realm_use},
     BackendType{"pam", "the host's PAM stacks; the service is that of the login", pam_options,
                 WorkerUser::root, "", WorkerLoad::waits},
     BackendType{"rimap",
@@ -201,7 +213,9 @@ constexpr std::array types{
                 "",
                 "",
                 {},
-                sasldb_mechanisms},
+                sasldb_mechanisms,
+                nullptr,
+                uses_realm_always},
     BackendType{"shadow",
                 "the password hashes and expiry dates in /etc/shadow",
                 {},
@@ -219,7 +233,9 @@ constexpr std::array types{
                 "",
                 "",
                 {},
-                fault_mechanisms},
+                fault_mechanisms,
+                nullptr,
+                uses_realm_always},
 #endif
 };
 
@@ -228,6 +244,11 @@ constexpr std::array types{
 std::span<const BackendType> backend_types() noexcept
 {
     return types;
+}
+
+RealmUse realm_use(const BackendType& type, const BackendOptions& options)
+{
+    return type.realm_rule == nullptr ? RealmUse::in_user : type.realm_rule(options);
 }
 
 std::uint32_t default_workers_max(const BackendType& type) noexcept

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "backends/option_rules.hpp"
+#include "backends/realm_use.hpp"
 
 #include <cstdint>
 #include <span>
@@ -77,7 +78,11 @@ struct BackendType {
     std::span<const std::string_view> mechanisms{};
     /// What its options must not be together; null: there is no such rule.
     OptionRule rule = nullptr;
+    /// What it makes of realms; null: RealmUse::in_user, since it looks at the user alone.
+    RealmRule realm_rule = nullptr;
 };
+
+[[nodiscard]] RealmUse realm_use(const BackendType& type, const BackendOptions& options);
 
 /// The table: every backend type of this build. Configuration check, help and flags are made from it.
 [[nodiscard]] std::span<const BackendType> backend_types() noexcept;

@@ -10,9 +10,9 @@
 //     argon2id    yes     no                  no            no
 //     (empty)     no      no                  no            no
 //
-// Where a password as it is serves SCRAM, there is no salt in the file. One is derived from the user's name,
-// under the host's own number (machine-id(5)): every worker finds the same, before and after a restart, and
-// a stranger cannot reckon it in advance. It says nothing of the password, since it is told to anybody.
+// Where a password as it is serves SCRAM, there is no salt in the file. The front has one for every user,
+// and its own challenges of users who do not exist are made of it, too: it comes with the question, and the
+// key that it is made of is not known here.
 #include "backends/backend.hpp"
 #include "backends/build_id.hpp"
 #include "backends/stores/password_hash.hpp"
@@ -21,7 +21,6 @@
 #include "backends/stores/scram_verifier.hpp"
 
 #include <algorithm>
-#include <fstream>
 #include <new>
 #include <system_error>
 
@@ -30,19 +29,6 @@ namespace postern {
 namespace {
 
 using Form = SasldbCredential::Form;
-
-/// Of the host; in a container without one, of the kernel that runs.
-std::string host_number()
-{
-    for (const char* const path : {"/etc/machine-id", "/proc/sys/kernel/random/boot_id"}) {
-        constexpr std::size_t number_bytes_min = 32;
-        std::string number;
-        std::getline(std::ifstream{path}, number);
-        if (number.size() >= number_bytes_min)
-            return number;
-    }
-    throw BackendError{"/etc/machine-id names no host, and the kernel has no boot_id"};
-}
 
 /// One of no bytes is nobody's: whoever knows of it could prove it.
 bool is_password(const SasldbCredential& stored)
@@ -56,6 +42,13 @@ std::string_view realm_of(const Request& request, std::string& host)
         return request.realm;
     host = sasldb_default_realm();
     return host;
+}
+
+const std::string& salt_of(const Request& request)
+{
+    if (request.salt.size() != scram_salt_bytes)
+        throw BackendError{"no salt came with the question"};
+    return request.salt;
 }
 
 Decision wrong_proof()
@@ -96,11 +89,9 @@ private:
     [[nodiscard]] Decision prove_scram(const Request& request, const SasldbCredential& stored,
                                        ScramHash hash);
     void spend_proof(const Request& request);
-    [[nodiscard]] std::string salt_of(const Request& request, ScramHash hash);
 
     SasldbReader reader_;
     SecretArena& secrets_;
-    std::string host_number_; ///< empty: not asked for yet
     bool has_met_hash_ = false;
     bool has_met_plain_proof_ = false;
     std::uint32_t iterations_met_ = 0; ///< the most that a verifier has cost
@@ -193,7 +184,7 @@ Decision Sasldb::challenge(const Request& request)
 Decision Sasldb::challenge_scram(const Request& request, const SasldbCredential& stored, ScramHash hash)
 {
     if (is_password(stored))
-        return accepted(ScramVerifier::challenge_of(salt_of(request, hash), scram_iterations));
+        return accepted(ScramVerifier::challenge_of(salt_of(request), scram_iterations));
     const auto verifier =
         stored.form == Form::scram ? ScramVerifier::parse(stored.bytes.view()) : std::nullopt;
     return verifier && verifier->hash() == hash ? accepted(verifier->challenge()) : unsuitable(request);
@@ -221,7 +212,7 @@ Decision Sasldb::prove_scram(const Request& request, const SasldbCredential& sto
     std::optional<ScramVerifier> verifier;
     if (is_password(stored)) {
         has_met_plain_proof_ = true;
-        verifier = ScramVerifier::make(hash, stored.bytes, salt_of(request, hash), scram_iterations);
+        verifier = ScramVerifier::make(hash, stored.bytes, salt_of(request), scram_iterations);
     }
     if (stored.form == Form::scram)
         verifier = ScramVerifier::parse(stored.bytes.view());
@@ -237,14 +228,6 @@ void Sasldb::spend_proof(const Request& request)
     const auto hash = scram_hash_of(request.mechanism);
     if (hash && has_met_plain_proof_)
         spend_scram(*hash, request.password, scram_iterations);
-}
-
-std::string Sasldb::salt_of(const Request& request, ScramHash hash)
-{
-    if (host_number_.empty())
-        host_number_ = host_number();
-    std::string host;
-    return scram_salt_of_user(host_number_, hash, request.user, realm_of(request, host));
 }
 
 std::unique_ptr<Backend> make_sasldb(const BackendContext& context)

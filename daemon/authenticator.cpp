@@ -10,6 +10,10 @@
 //
 // A refusal leaves failure_delay after the request came, give or take a tenth, and not after the answer: the
 // time that a backend took tells nothing about whether it knew the user.
+//
+// A challenge leaves as soon as it is known, since everybody gets one. So everybody's is asked of the whole
+// chain: one that ended with whoever knows the user would tell by its time who that is. What those say who
+// would not have been asked about a password counts for nothing.
 #include "daemon/authenticator.hpp"
 
 #include "daemon/login_log.hpp"
@@ -32,6 +36,7 @@ Authenticator::Authenticator(const Clock& clock, Log& log, Randomness randomness
     , mechanisms_{std::move(settings.mechanisms)}
     , challenge_key_{settings.challenge_key}
     , host_name_{std::move(settings.host_name)}
+    , realm_uses_{std::move(settings.realm_uses)}
 {
     for (RouteConfig& route : settings.routes)
         routes_.push_back({std::move(route), {}});
@@ -39,6 +44,7 @@ Authenticator::Authenticator(const Clock& clock, Log& log, Randomness randomness
         route.failure_delay = route.config.failure_delay;
     counts_.decisions.resize(backends_.size());
     mechanisms_.resize(backends_.size());
+    realm_uses_.resize(backends_.size(), RealmUse::never);
 }
 
 void Authenticator::authenticate(Request request, const LoginTerms& terms, OnOutcome on_outcome) noexcept
@@ -78,12 +84,28 @@ Authenticator::Login& Authenticator::begin(Request request, const LoginTerms& te
     const Chain& chain = route.config.chain_for(request.realm);
     std::string account = account_name(request, terms.names);
     Chain asked = request.asked == Asked::password ? chain : who_proves(chain, request.mechanism);
-    logins_.push_back(
-        Login{std::move(request), std::move(account), route, clock_.now(), terms.deadline, std::move(asked)});
+    const RealmUse realm_use = realm_use_needed(request, terms.names, route.config);
+    if (request.asked != Asked::password)
+        request.salt = salt_of(request);
+    logins_.push_back(Login{std::move(request), std::move(account), route, clock_.now(), terms.deadline,
+                            std::move(asked), realm_use});
     Login& login = logins_.back();
     login.self = std::prev(logins_.end());
     wake_at(login, terms.deadline);
     return login;
+}
+
+/// Where a login is one name, who logs in chooses its realm. One that the admin has not written down must be
+/// looked at by whoever speaks for the user: the password of alice is not that of alice in any realm.
+RealmUse Authenticator::realm_use_needed(const Request& request, const NameRules& names,
+                                         const RouteConfig& route)
+{
+    if (!names.splits_realm || request.realm.empty() || is_default_realm(request.realm, names) ||
+        route.realms.contains(request.realm))
+        return RealmUse::never;
+    if (names.joins_realm)
+        return RealmUse::in_user;
+    return request.user.find('@') == std::string::npos ? RealmUse::beside_plain_user : RealmUse::always;
 }
 
 /// Those in front of the first one that takes passwords only. Who is behind it is not asked: a user whom it
@@ -108,6 +130,9 @@ void Authenticator::ask_first(Login& login)
 
 void Authenticator::ask_next(Login& login)
 {
+    if (login.on_challenge && !login.chain.empty())
+        return login.verdicts.size() < login.chain.size() ? ask(login, login.verdicts.size())
+                                                          : conclude_challenge(login);
     const ChainStep step = next_step(login.chain, login.verdicts);
     if (const auto* next = std::get_if<AskLink>(&step))
         ask(login, next->link);
@@ -117,6 +142,9 @@ void Authenticator::ask_next(Login& login)
 
 void Authenticator::ask(Login& login, std::size_t link)
 {
+    if (realm_uses_[login.chain[link].backend] < login.realm_use)
+        return take(login, {Verdict::unknown_user,
+                            "it knows no realms, and this one is neither default_realm nor in the route"});
     login.link_deadline = link_deadline(login, link);
     wake_at(login, login.link_deadline);
     const auto asked =
@@ -133,7 +161,8 @@ void Authenticator::ask(Login& login, std::size_t link)
 TimePoint Authenticator::link_deadline(const Login& login, std::size_t link) const
 {
     using std::chrono::milliseconds;
-    const std::size_t others = links_behind_outage(login.chain, link);
+    const std::size_t others =
+        login.on_challenge ? login.chain.size() - 1 - link : links_behind_outage(login.chain, link);
     if (others == 0)
         return login.deadline;
     const auto left = std::chrono::duration_cast<milliseconds>(login.deadline - clock_.now());
@@ -154,7 +183,7 @@ void Authenticator::note(Login& login, Decision decision)
     raise_failure_delay(login, decision.failure_delay);
     login.verdicts.push_back(decision.verdict);
     login.reasons.push_back(std::move(decision.reason));
-    login.reply = std::move(decision.reply);
+    login.replies.push_back(std::move(decision.reply));
 }
 
 /// For good, and for everybody: all refusals of a route look alike.
@@ -186,6 +215,18 @@ void Authenticator::refuse(Login& login, const Decision& decision)
     login.verdicts.push_back(decision.verdict);
     login.reasons.push_back(decision.reason);
     conclude(login, decision.verdict);
+}
+
+/// As if each link had been asked only if those before it had not decided.
+void Authenticator::conclude_challenge(Login& login)
+{
+    const std::span<const Verdict> verdicts{login.verdicts};
+    std::size_t counted = 1;
+    while (std::holds_alternative<AskLink>(next_step(login.chain, verdicts.first(counted))))
+        ++counted;
+    const Verdict verdict = std::get<Concluded>(next_step(login.chain, verdicts.first(counted))).verdict;
+    login.verdicts.resize(counted);
+    conclude(login, verdict);
 }
 
 void Authenticator::conclude(Login& login, Verdict verdict)
@@ -257,26 +298,26 @@ void Authenticator::leave(Login& login)
         login.on_challenge(challenge_of(login));
     else
         login.on_outcome({login.verdict, login.account,
-                          login.verdict == Verdict::accepted ? std::string_view{login.reply} : ""});
+                          login.verdict == Verdict::accepted ? std::string_view{login.replies.back()} : ""});
 }
 
 /// Whoever the user is, it looks as if there were something to prove.
-Challenge Authenticator::challenge_of(const Login& login) const
+Challenge Authenticator::challenge_of(const Login& login)
 {
     if (login.verdict == Verdict::unavailable)
         return {};
     const std::size_t link = decisive_link(login).value_or(0);
     const std::size_t backend = link < login.chain.size() ? login.chain[link].backend : no_backend;
     if (login.verdict == Verdict::accepted)
-        return {login.reply, {Verdict::accepted, ""}, backend};
-    return {believable_challenge_of(login.request), {login.verdict, login.reasons[link]}, backend};
+        return {login.replies[link], {Verdict::accepted, ""}, backend};
+    return {believable_challenge(login.request.salt), {login.verdict, login.reasons[link]}, backend};
 }
 
 /// Of a user who exists, USER and USER@HOST are one entry of a sasldb, with one salt.
-std::string Authenticator::believable_challenge_of(const Request& request) const
+std::string Authenticator::salt_of(const Request& request) const
 {
     const std::string& realm = request.realm.empty() ? host_name_ : request.realm;
-    return believable_challenge(challenge_key_, request.user + '@' + realm, request.mechanism);
+    return scram_salt_of(challenge_key_, request.user + '@' + realm, request.mechanism);
 }
 
 TimePoint Authenticator::tick()

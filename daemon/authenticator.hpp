@@ -70,7 +70,8 @@ public:
         /// The challenge mechanisms of each backend; fewer than there are backends: the others have none.
         std::vector<std::span<const std::string_view>> mechanisms{};
         ChallengeKey challenge_key{};
-        std::string host_name{}; ///< a sasldb takes it for the realm of who names none
+        std::string host_name{};            ///< a sasldb takes it for the realm of who names none
+        std::vector<RealmUse> realm_uses{}; ///< of each backend; fewer than there are backends: never
     };
 
     using OnOutcome = std::function<void(const Outcome&)>;
@@ -86,7 +87,8 @@ public:
     /// Without memory for a login the process ends: nobody could be answered.
     void authenticate(Request request, const LoginTerms& terms, OnOutcome on_outcome) noexcept;
 
-    /// Finds what the client must know; whoever the user is, there is something. The same.
+    /// Finds what the client must know; whoever the user is, there is something, and the same backends are
+    /// asked. The same.
     void challenge(Request request, const LoginTerms& terms, OnChallenge on_challenge) noexcept;
 
     /// Decides a request that holds the proof which was given to `challenge`. The same.
@@ -117,11 +119,12 @@ private:
         TimePoint arrived;
         TimePoint deadline;
         Chain chain;
+        RealmUse realm_use; ///< the least that a backend must make of the realm to be asked
         OnOutcome on_outcome{};
         OnChallenge on_challenge{};             ///< instead: it is no login yet
         std::vector<Verdict> verdicts{};        ///< of the links asked so far
         std::vector<std::string> reasons{};     ///< theirs, for the log
-        std::string reply{};                    ///< of the one that accepted
+        std::vector<std::string> replies{};     ///< theirs, for the client of who accepted
         std::optional<JobId> job{};             ///< while a pool has it
         TimePoint link_deadline{};              ///< until when
         Verdict verdict = Verdict::unavailable; ///< once it is concluded
@@ -130,6 +133,8 @@ private:
     };
 
     [[nodiscard]] Login& begin(Request request, const LoginTerms& terms);
+    [[nodiscard]] static RealmUse realm_use_needed(const Request& request, const NameRules& names,
+                                                   const RouteConfig& route);
     [[nodiscard]] Chain who_proves(const Chain& chain, std::string_view mechanism) const;
     void ask_first(Login& login);
     void ask_next(Login& login);
@@ -145,11 +150,12 @@ private:
     void note(Login& login, Decision decision);
     void raise_failure_delay(const Login& login, std::chrono::milliseconds asked);
     void give_up(Login& login);
+    void conclude_challenge(Login& login);
     void conclude(Login& login, Verdict verdict);
     void refuse(Login& login, const Decision& decision);
     [[nodiscard]] static std::optional<std::size_t> decisive_link(const Login& login) noexcept;
-    [[nodiscard]] Challenge challenge_of(const Login& login) const;
-    [[nodiscard]] std::string believable_challenge_of(const Request& request) const;
+    [[nodiscard]] static Challenge challenge_of(const Login& login);
+    [[nodiscard]] std::string salt_of(const Request& request) const;
     void log(const Login& login);
     void delay(Login& login);
     void leave(Login& login);
@@ -180,6 +186,7 @@ private:
     std::vector<std::span<const std::string_view>> mechanisms_;
     ChallengeKey challenge_key_;
     std::string host_name_;
+    std::vector<RealmUse> realm_uses_;
     LoginCounts counts_;
     std::list<Login> logins_;
     std::set<Login*, ByWaking> waking_;   ///< every login

@@ -18,17 +18,22 @@ void add(crypto_generichash_state& state, std::string_view bytes)
 
 } // namespace
 
-std::string believable_challenge(const ChallengeKey& key, std::string_view account,
-                                 std::string_view mechanism)
+std::string scram_salt_of(const ChallengeKey& key, std::string_view account, std::string_view mechanism)
 {
-    std::array<unsigned char, scram_salt_bytes> salt{};
+    std::string salt(scram_salt_bytes, '\0');
     crypto_generichash_state state;
     crypto_generichash_init(&state, key.data(), key.size(), salt.size());
     add(state, mechanism);
     add(state, account);
-    crypto_generichash_final(&state, salt.data(), salt.size());
+    crypto_generichash_final(&state, reinterpret_cast<unsigned char*>(salt.data()), salt.size());
+    return salt;
+}
+
+std::string believable_challenge(std::string_view salt)
+{
     std::string text(sodium_base64_ENCODED_LEN(salt.size(), sodium_base64_VARIANT_ORIGINAL), '\0');
-    sodium_bin2base64(text.data(), text.size(), salt.data(), salt.size(), sodium_base64_VARIANT_ORIGINAL);
+    sodium_bin2base64(text.data(), text.size(), reinterpret_cast<const unsigned char*>(salt.data()),
+                      salt.size(), sodium_base64_VARIANT_ORIGINAL);
     text.pop_back(); // its NUL
     return "s=" + text + ",i=" + std::to_string(scram_iterations);
 }

@@ -19,6 +19,7 @@
 #include <array>
 #include <cstring>
 #include <ctime>
+#include <new>
 #include <utility>
 
 namespace postern {
@@ -131,8 +132,10 @@ void DovecotSession::read()
     const PeerSocket::Incoming incoming = socket_.receive(buffer.subspan(had));
     if (incoming.state == PeerSocket::Received::end)
         is_at_end_ = true;
-    else if (incoming.state == PeerSocket::Received::bytes)
-        take(buffer.first(had + incoming.size), is_own);
+    if (incoming.state != PeerSocket::Received::bytes)
+        return;
+    services_.on_activity(self_);
+    take(buffer.first(had + incoming.size), is_own);
 }
 
 void DovecotSession::take(std::span<char> arrived, bool is_own)
@@ -175,14 +178,22 @@ void DovecotSession::keep(std::span<char> rest, bool is_own)
 {
     if (rest.empty())
         return received_.clear();
-    if (!is_own) {
-        received_ = Secret{services_.secrets, {rest.data(), rest.size()}};
-        return;
-    }
+    if (!is_own)
+        return keep_in_slot({rest.data(), rest.size()});
     const std::span<char> buffer = received_.buffer();
     std::memmove(buffer.data(), rest.data(), rest.size());
     received_.resize(rest.size());
     sodium_memzero(buffer.data() + rest.size(), buffer.size() - rest.size());
+}
+
+/// Without one what the peer has begun to say is lost, but not what is in work.
+void DovecotSession::keep_in_slot(std::string_view rest)
+try {
+    received_ = Secret{services_.secrets, rest};
+} catch (const std::bad_alloc&) {
+    services_.log.warning("a connection to " + listener().name +
+                          " was ended: no memory for passwords is free");
+    hear_no_more();
 }
 
 // --- what the peer says ------------------------------------------------------------------------------------
@@ -193,14 +204,30 @@ void DovecotSession::obey(const dovecot::Auth& auth)
     if (refuses(auth, mechanism))
         return;
     const Logins::iterator login = open(auth, *mechanism);
-    Secret response{services_.secrets, {}};
-    std::optional<std::string_view> initial;
-    if (auth.response) {
-        initial = dovecot::decode_base64(*auth.response, response.buffer());
-        if (!initial)
-            return refuse_base64(login);
+    hear(login, auth.response,
+         [login](std::optional<std::string_view> words) { return login->second.exchange->begin(words); });
+}
+
+/// What a login's client says next. When no slot is free for it, that is the outage of this login alone.
+template <typename Take>
+void DovecotSession::hear(Logins::iterator login, std::optional<std::string_view> base64, const Take& take)
+{
+    std::optional<sasl::Step> step;
+    try {
+        Secret memory{services_.secrets, {}};
+        const auto words = base64 ? dovecot::decode_base64(*base64, memory.buffer()) : std::nullopt;
+        if (!base64 || words)
+            step = take(words);
+    } catch (const std::bad_alloc&) {
+        const Request request = request_of(login->second, login->second.account, {});
+        log_login(services_.log, LogLevel::debug, request, Verdict::unavailable, {},
+                  "no memory for passwords is free");
+        return tell_unavailable(login);
     }
-    act(login, login->second.exchange->begin(initial));
+    if (step)
+        act(login, std::move(*step));
+    else
+        refuse_base64(login);
 }
 
 /// What is refused before anything is known of the user.
@@ -270,11 +297,8 @@ void DovecotSession::obey(const dovecot::Cont& cont)
         return tell_failure(cont.id, {}); // it was forgotten, or there never was one
     if (login->second.is_in_work)
         return fail(login, {.user = login->second.account}); // nobody had asked for it
-    Secret memory{services_.secrets, {}};
-    const auto response = dovecot::decode_base64(cont.response, memory.buffer());
-    if (!response)
-        return refuse_base64(login);
-    act(login, login->second.exchange->take(*response));
+    hear(login, cont.response,
+         [login](std::optional<std::string_view> words) { return login->second.exchange->take(*words); });
 }
 
 void DovecotSession::obey(const dovecot::Cancel& cancel)
@@ -414,7 +438,8 @@ LoginTerms DovecotSession::terms() const
 DovecotSession::Serial DovecotSession::begin_work(Logins::iterator login)
 {
     login->second.is_in_work = true;
-    ++in_work_;
+    if (in_work_++ == 0)
+        services_.on_activity(self_);
     return login->first;
 }
 
@@ -423,7 +448,8 @@ DovecotSession::Logins::iterator DovecotSession::end_work(Serial serial)
 {
     const Logins::iterator login = logins_.find(serial);
     login->second.is_in_work = false;
-    --in_work_;
+    if (--in_work_ == 0)
+        services_.on_activity(self_);
     if (!login->second.is_told && !is_lost_)
         return login;
     logins_.erase(login);

@@ -65,6 +65,7 @@ private:
     void read();
     void take(std::span<char> arrived, bool is_own);
     void keep(std::span<char> rest, bool is_own);
+    void keep_in_slot(std::string_view rest);
     void time_line(bool has_moved_on, bool has_begun_line);
     void obey(const dovecot::Auth& auth);
     void obey(const dovecot::Cont& cont);
@@ -75,6 +76,8 @@ private:
     Logins::iterator open(const dovecot::Auth& auth, sasl::Mechanism mechanism);
     [[nodiscard]] Logins::iterator find(std::uint32_t id) noexcept;
 
+    template <typename Take>
+    void hear(Logins::iterator login, std::optional<std::string_view> base64, const Take& take);
     void act(Logins::iterator login, sasl::Step step);
     void act(Logins::iterator login, sasl::SendChallenge& challenge);
     void act(Logins::iterator login, sasl::CheckPassword& check);

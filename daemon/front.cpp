@@ -69,6 +69,14 @@ std::vector<std::span<const std::string_view>> mechanisms_of(const std::vector<P
     return mechanisms;
 }
 
+std::vector<RealmUse> realm_uses_of(const std::vector<PoolSetup>& pools)
+{
+    std::vector<RealmUse> uses;
+    for (const PoolSetup& pool : pools)
+        uses.push_back(pool.realm_use);
+    return uses;
+}
+
 std::uint32_t sessions_possible(const FrontSetup& setup)
 {
     rlimit limit{};
@@ -183,7 +191,8 @@ Front::Front(MessageSocket channel, FrontSetup setup, std::vector<UniqueFd> desc
                      randombytes_uniform,
                      workforce_.pools(),
                      {setup_.routes, names_of(setup_.pools), setup_.delayed_max, setup_.success_level,
-                      mechanisms_of(setup_.pools), setup_.challenge_key, setup_.host_name}}
+                      mechanisms_of(setup_.pools), setup_.challenge_key, setup_.host_name,
+                      realm_uses_of(setup_.pools)}}
     , listeners_{loop_, log_, secrets_, authenticator_, sessions_max_}
     , control_{loop_, log_, *this, std::move(descriptors.at(setup_.listeners.size()))}
 {

@@ -115,8 +115,8 @@ void Generation::send_front_setup(MessageSocket& channel)
     setup.challenge_key = challenge_key_;
     setup.host_name = host_name();
     for (const BackendConfig& backend : config_.backends)
-        setup.pools.push_back(
-            {backend.name, std::string{backend.type->name}, backend.pool, server_names(backend)});
+        setup.pools.push_back({backend.name, std::string{backend.type->name}, backend.pool,
+                               server_names(backend), realm_use(*backend.type, backend.options)});
     std::vector<int> descriptors;
     for (const ListeningSocket* listener : sockets_.listeners)
         descriptors.push_back(listener->fd());

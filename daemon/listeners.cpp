@@ -6,9 +6,7 @@
 
 #include <sys/socket.h>
 
-#include <algorithm>
 #include <cerrno>
-#include <iterator>
 #include <utility>
 
 namespace postern {
@@ -31,15 +29,28 @@ Listeners::Listeners(EventLoop& loop, Log& log, SecretArena& secrets, Authentica
     : loop_{loop}
     , sessions_max_{sessions_max}
     , scratch_{secrets, {}}
-    , services_{loop,          log,      secrets,
-                authenticator, scratch_, [this](SessionList::iterator session) { end_session(session); }}
+    , services_{loop, log, secrets, authenticator, scratch_, {}, {}}
     , resume_timer_{loop, [this] { resume(); }}
 {
 }
 
 void Listeners::add(const ListenerConfig& config, UniqueFd socket)
 {
-    listeners_.emplace_back(config, std::move(socket));
+    Listener& listener = listeners_.emplace_back(config, std::move(socket), services_);
+    listener.services.on_end = [this, &listener](SessionList::iterator session) {
+        end_session(listener, session);
+    };
+    listener.services.on_activity = [&listener](SessionList::iterator session) {
+        listener.sessions.note_activity(session);
+    };
+}
+
+std::size_t Listeners::sessions() const noexcept
+{
+    std::size_t sessions = 0;
+    for (const Listener& listener : listeners_)
+        sessions += listener.sessions.size();
+    return sessions;
 }
 
 void Listeners::open()
@@ -70,8 +81,9 @@ void Listeners::hurry_peers()
 template <typename Act>
 void Listeners::for_each_session(Act act)
 {
-    for (auto next = sessions_.begin(); next != sessions_.end();)
-        act(**next++);
+    for (const Listener& listener : listeners_)
+        for (Session* const session : listener.sessions.all())
+            act(*session);
 }
 
 void Listeners::accept_from(Listener& listener)
@@ -83,84 +95,68 @@ void Listeners::accept_from(Listener& listener)
 /// False when nobody waits, or nobody can be served now.
 bool Listeners::accept_one(Listener& listener)
 {
-    const bool is_full = sessions_.size() >= sessions_max_;
-    const auto idle = is_full ? longest_idle(listener) : sessions_.end();
-    if (is_full && idle == sessions_.end()) {
+    const bool is_full = sessions() >= sessions_max_;
+    Listener* const crowded = is_full ? who_makes_room(listener) : nullptr;
+    if (is_full && crowded == nullptr) {
         pause();
         return false;
     }
     UniqueFd socket{::accept4(listener.socket.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)};
     if (!socket.is_open())
         return cannot_accept(listener, errno);
-    if (is_full)
-        displace(idle);
-    sessions_.push_back(make_session(listener.config, std::move(socket)));
-    sessions_.back()->begin(std::prev(sessions_.end()));
+    if (crowded != nullptr)
+        displace(*crowded);
+    const auto session = listener.sessions.add(make_session(listener, std::move(socket)));
+    (*session)->begin(session);
     return true;
 }
 
-std::unique_ptr<Session> Listeners::make_session(const ListenerConfig& config, UniqueFd socket) const
+std::unique_ptr<Session> Listeners::make_session(const Listener& listener, UniqueFd socket)
 {
-    if (config.protocol == ListenerProtocol::dovecot)
-        return std::make_unique<DovecotSession>(services_, config, std::move(socket));
-    return std::make_unique<SaslauthdSession>(services_, config, std::move(socket));
+    if (listener.config.protocol == ListenerProtocol::dovecot)
+        return std::make_unique<DovecotSession>(listener.services, listener.config, std::move(socket));
+    return std::make_unique<SaslauthdSession>(listener.services, listener.config, std::move(socket));
 }
 
-void Listeners::end_session(SessionList::iterator session)
+void Listeners::end_session(Listener& listener, SessionList::iterator session)
 {
-    sessions_.erase(session);
+    listener.sessions.erase(session);
     if (resume_timer_.is_scheduled())
         resume_timer_.schedule(loop_.clock().now()); // not from here: a session is still on the stack
 }
 
-/// The first to go when somebody else may have something to say: one of the listener that has the most
-/// sessions, so that who floods one is in the way of no other. Never one of a listener that has fewer than
-/// the newcomer's own.
-SessionList::iterator Listeners::longest_idle(const Listener& newcomers)
+/// The listener whose longest idle session goes when somebody else may have something to say: the one that
+/// has the most sessions, so that who floods one is in the way of no other. Never one that has fewer than the
+/// newcomer's own. Null when nobody is idle.
+Listeners::Listener* Listeners::who_makes_room(Listener& newcomers)
 {
-    std::size_t most = sessions_of(newcomers.config);
-    auto idle = longest_idle_of(newcomers.config);
-    for (const Listener& listener : listeners_) {
-        const std::size_t sessions = sessions_of(listener.config);
-        const auto its = sessions > most ? longest_idle_of(listener.config) : sessions_.end();
-        if (its == sessions_.end())
-            continue;
-        most = sessions;
-        idle = its;
-    }
-    return idle;
+    std::size_t most = newcomers.sessions.size();
+    Listener* crowded = newcomers.sessions.has_idle() ? &newcomers : nullptr;
+    for (Listener& listener : listeners_)
+        if (listener.sessions.size() > most && listener.sessions.has_idle()) {
+            most = listener.sessions.size();
+            crowded = &listener;
+        }
+    return crowded;
 }
 
-SessionList::iterator Listeners::longest_idle_of(const ListenerConfig& config)
-{
-    return std::ranges::find_if(sessions_, [&](const auto& session) {
-        return session->is_idle() && &session->listener() == &config;
-    });
-}
-
-std::size_t Listeners::sessions_of(const ListenerConfig& config) const
-{
-    return static_cast<std::size_t>(std::ranges::count_if(
-        sessions_, [&](const auto& session) { return &session->listener() == &config; }));
-}
-
-void Listeners::displace(SessionList::iterator idle)
+void Listeners::displace(Listener& listener)
 {
     ++displaced_;
-    sessions_.erase(idle);
+    listener.sessions.erase_longest_idle();
 }
 
 /// Whether to try again at once.
-bool Listeners::cannot_accept(const Listener& listener, int error)
+bool Listeners::cannot_accept(Listener& listener, int error)
 {
     if (error == EAGAIN || error == EINTR || error == ECONNABORTED)
         return false;
-    const auto idle = error == EMFILE || error == ENFILE ? longest_idle(listener) : sessions_.end();
-    if (idle == sessions_.end()) {
+    Listener* const crowded = error == EMFILE || error == ENFILE ? who_makes_room(listener) : nullptr;
+    if (crowded == nullptr) {
         pause();
         return false;
     }
-    displace(idle); // descriptors have run out before the bound on sessions was reached
+    displace(*crowded); // descriptors have run out before the bound on sessions was reached
     return true;
 }
 

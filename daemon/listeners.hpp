@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/unique_fd.hpp"
+#include "daemon/listener_sessions.hpp"
 #include "daemon/session.hpp"
 
 #include <cstdint>
@@ -35,44 +36,44 @@ public:
     /// Peers that have not sent a whole request have little time left.
     void hurry_peers();
 
-    [[nodiscard]] std::size_t sessions() const noexcept { return sessions_.size(); }
+    [[nodiscard]] std::size_t sessions() const noexcept;
 
     /// Sessions that made room for others.
     [[nodiscard]] std::uint64_t displaced() const noexcept { return displaced_; }
 
 private:
     struct Listener {
-        Listener(const ListenerConfig& listener_config, UniqueFd listening_socket)
-            : config{listener_config}, socket{std::move(listening_socket)}
+        Listener(const ListenerConfig& listener_config, UniqueFd listening_socket,
+                 const SessionServices& session_services)
+            : config{listener_config}, socket{std::move(listening_socket)}, services{session_services}
         {
         }
 
         const ListenerConfig& config;
         UniqueFd socket;
+        SessionServices services;
+        ListenerSessions sessions{};
         std::optional<FdWatch> watch{};
     };
 
     void accept_from(Listener& listener);
     [[nodiscard]] bool accept_one(Listener& listener);
-    void end_session(SessionList::iterator session);
-    [[nodiscard]] std::unique_ptr<Session> make_session(const ListenerConfig& config, UniqueFd socket) const;
+    void end_session(Listener& listener, SessionList::iterator session);
+    [[nodiscard]] static std::unique_ptr<Session> make_session(const Listener& listener, UniqueFd socket);
     template <typename Act>
     void for_each_session(Act act);
-    [[nodiscard]] SessionList::iterator longest_idle(const Listener& newcomers);
-    [[nodiscard]] SessionList::iterator longest_idle_of(const ListenerConfig& config);
-    [[nodiscard]] std::size_t sessions_of(const ListenerConfig& config) const;
-    void displace(SessionList::iterator idle);
-    [[nodiscard]] bool cannot_accept(const Listener& listener, int error);
+    [[nodiscard]] Listener* who_makes_room(Listener& newcomers);
+    void displace(Listener& listener);
+    [[nodiscard]] bool cannot_accept(Listener& listener, int error);
     void pause();
     void resume();
 
     EventLoop& loop_;
     std::size_t sessions_max_;
     Secret scratch_;
-    SessionServices services_;
-    Timer resume_timer_; ///< scheduled while nobody is accepted
+    SessionServices services_; ///< but what is each listener's own
+    Timer resume_timer_;       ///< scheduled while nobody is accepted
     std::list<Listener> listeners_;
-    SessionList sessions_; ///< in the order of their arrival
     std::uint64_t displaced_ = 0;
     bool is_closed_ = false;
 };

@@ -32,6 +32,11 @@ void normalise(Request& request, const NameRules& rules)
         request.user += '@' + request.realm;
 }
 
+bool is_default_realm(std::string_view realm, const NameRules& rules)
+{
+    return realm == (rules.folds_case ? in_lower_case(rules.default_realm) : rules.default_realm);
+}
+
 std::string account_name(const Request& request, const NameRules& rules)
 {
     return request.realm.empty() || rules.joins_realm ? request.user : request.user + '@' + request.realm;

@@ -4,6 +4,7 @@
 #include "protocol/request.hpp"
 
 #include <string>
+#include <string_view>
 
 namespace postern {
 
@@ -21,6 +22,9 @@ struct NameRules {
 };
 
 void normalise(Request& request, const NameRules& rules);
+
+/// Whether a request that was normalised has this realm when its login has none.
+[[nodiscard]] bool is_default_realm(std::string_view realm, const NameRules& rules);
 
 /// The account of a request that was normalised, in one word: "bob@example.org", or "bob" without a realm.
 [[nodiscard]] std::string account_name(const Request& request, const NameRules& rules);

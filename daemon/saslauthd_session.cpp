@@ -93,6 +93,7 @@ void SaslauthdSession::use(const saslauthd::Fields& fields)
     drains_ = fields.has_bytes_behind;
     watch_.reset();
     timer_.cancel();
+    services_.on_activity(self_);
     Request request{std::string{fields.login}, Secret{services_.secrets, fields.password},
                     std::string{fields.service}, std::string{fields.realm},
                     std::string{fields.client_address}};
@@ -121,6 +122,7 @@ void SaslauthdSession::keep(std::string_view bytes)
         received_ = Secret{services_.secrets, bytes};
     else
         received_.resize(bytes.size());
+    services_.on_activity(self_);
     wait_for_peer();
 }
 
@@ -146,6 +148,7 @@ try {
         return end();
     socket_.end_sending();
     state_ = State::draining;
+    services_.on_activity(self_);
     received_.clear();
     drain();
 } catch (const std::exception& error) {

@@ -16,7 +16,7 @@ namespace postern {
 class Session;
 using SessionList = std::list<std::unique_ptr<Session>>;
 
-/// What sessions share: Listeners lends it to each.
+/// What the sessions of a listener share: Listeners lends it to each.
 struct SessionServices {
     EventLoop& loop;
     Log& log;
@@ -24,6 +24,8 @@ struct SessionServices {
     Authenticator& authenticator;
     Secret& scratch;                                   ///< a slot to read into; nothing stays in it
     std::function<void(SessionList::iterator)> on_end; ///< destroys the session
+    /// It has heard its peer, or is_idle() may have changed.
+    std::function<void(SessionList::iterator)> on_activity;
 };
 
 /// One accepted connection, in the protocol of its listener. Lives in the front, where nothing of it waits,

@@ -181,7 +181,8 @@ void transfer(Archive& archive, PoolSetup& pool)
 {
     PoolConfig& config = pool.config;
     transfer_all(archive, pool.backend, pool.type, config.workers, config.workers_max,
-                 config.worker_requests_max, config.worker_idle, config.queue_max, pool.servers);
+                 config.worker_requests_max, config.worker_idle, config.queue_max, pool.servers,
+                 pool.realm_use);
 }
 
 template <typename Archive>

@@ -20,6 +20,7 @@ struct PoolSetup {
     std::string type;    ///< for the status
     PoolConfig config;
     std::vector<std::string> servers{}; ///< their names; of a type that has some
+    RealmUse realm_use = RealmUse::never;
 };
 
 /// What a front is told when it starts: its part of the configuration and nothing else. It comes as the

@@ -31,6 +31,7 @@ struct Request {
     bool is_secured = false; ///< the peer says that the mail user's connection is encrypted
     Asked asked = Asked::password;
     std::string transcript{}; ///< what a proof is about: the AuthMessage of SCRAM, the challenge of CRAM-MD5
+    std::string salt{};       ///< the user's, of SCRAM, where the store has none: scram_salt_bytes of them
 };
 
 /// The longest transcript.

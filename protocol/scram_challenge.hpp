@@ -5,7 +5,8 @@
 #include <cstdint>
 
 /// What challenges of SCRAM look like: those of verifiers that we make, of passwords that are stored as they
-/// are, and of users who do not exist. One that looked different would tell something about its account.
+/// are, and of users who do not exist. One that looked different would tell something about its account, as
+/// that of a verifier does which others have made, with another salt's length or other rounds.
 namespace postern {
 
 inline constexpr std::size_t scram_salt_bytes = 16;

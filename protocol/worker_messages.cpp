@@ -216,14 +216,16 @@ std::optional<WorkerTask> parse_question(ByteReader& reader, SecretArena& arena)
     const auto server_address = reader.counted_string();
     const auto mechanism = reader.counted_string();
     const auto transcript = reader.counted_string();
+    const auto salt = reader.counted_string();
     if (!terms || !asked || !is_secured || !user || !password || !service || !realm || !client_address ||
-        !server_address || !mechanism || !transcript || !reader.at_end() ||
-        password->size() > arena.slot_bytes())
+        !server_address || !mechanism || !transcript || !salt || !reader.at_end() ||
+        password->size() > arena.slot_bytes() || salt->size() > scram_salt_bytes)
         return std::nullopt;
     return Question{terms->id, terms->time_left, terms->servers_left_alone,
                     Request{std::string{*user}, Secret{arena, *password}, std::string{*service},
                             std::string{*realm}, std::string{*client_address}, std::string{*server_address},
-                            std::string{*mechanism}, *is_secured, *asked, std::string{*transcript}}};
+                            std::string{*mechanism}, *is_secured, *asked, std::string{*transcript},
+                            std::string{*salt}}};
 }
 
 } // namespace
@@ -237,6 +239,7 @@ std::string_view write_question(std::span<char> memory, std::uint64_t id, std::c
     writer.counted_string(request.service).counted_string(request.realm);
     writer.counted_string(request.client_address).counted_string(request.server_address);
     writer.counted_string(request.mechanism).counted_string(request.transcript);
+    writer.counted_string(request.salt);
     return writer.written();
 }
 

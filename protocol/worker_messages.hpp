@@ -4,6 +4,7 @@
 #include "base/log.hpp"
 #include "base/secret.hpp"
 #include "protocol/request.hpp"
+#include "protocol/scram_challenge.hpp"
 #include "protocol/verdict.hpp"
 
 #include <algorithm>
@@ -22,11 +23,12 @@
 namespace postern {
 
 /// The most bytes of any message on this channel, for fields of `field_bytes_max`. A question has seven
-/// fields, a user that -r has made of two, and a transcript; a worker's texts are cut.
+/// fields, a user that -r has made of two, a transcript and a salt; a worker's texts are cut.
 /// Realms and addresses may be longer than short fields are.
 [[nodiscard]] constexpr std::size_t worker_message_bytes_max(std::size_t field_bytes_max) noexcept
 {
-    return 64 + 8 * (2 + std::max<std::size_t>(field_bytes_max, 256)) + 2 + transcript_bytes_max;
+    return 64 + 8 * (2 + std::max<std::size_t>(field_bytes_max, 256)) + 2 + transcript_bytes_max + 2 +
+           scram_salt_bytes;
 }
 
 /// front → worker: a request. `id` comes back with the answer.

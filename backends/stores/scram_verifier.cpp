@@ -280,17 +280,6 @@ void spend_scram(ScramHash hash, const Secret& password, std::uint32_t iteration
     static_cast<void>(ScramVerifier::make(hash, password, std::string(scram_salt_bytes, 's'), iterations));
 }
 
-std::string scram_salt_of_user(std::string_view key, ScramHash hash, std::string_view user,
-                               std::string_view realm)
-{
-    std::string name{algorithm_of(hash).mechanism};
-    for (const std::string_view part : {user, realm})
-        name.append(1, '\0').append(part);
-    std::array<unsigned char, EVP_MAX_MD_SIZE> made{};
-    make_hmac(EVP_sha256(), key, name, made.data());
-    return std::string{as_text(made).substr(0, scram_salt_bytes)};
-}
-
 bool cram_md5_proves(const Secret& password, std::string_view challenge, const Secret& digest)
 {
     constexpr std::size_t digest_bytes = 16;

@@ -99,12 +99,6 @@ private:
 /// Costs what ScramVerifier::make() does: for a user whom nobody knows.
 void spend_scram(ScramHash hash, const Secret& password, std::uint32_t iterations);
 
-/// The salt of a user whose password is stored as it is: the same each time, for every worker, and nothing
-/// that a stranger could know beforehand while `key` is unknown. It is told to anybody who asks, so it must
-/// not depend on the password: one could be guessed from it at the price of a single hash.
-[[nodiscard]] std::string scram_salt_of_user(std::string_view key, ScramHash hash, std::string_view user,
-                                             std::string_view realm);
-
 /// Whether `digest`, 32 hexadecimal digits, proves by CRAM-MD5 that its maker has the password.
 [[nodiscard]] bool cram_md5_proves(const Secret& password, std::string_view challenge, const Secret& digest);
 

@@ -304,8 +304,10 @@ TEST_CASE("a proof is good for its user, its mechanism and its transcript alone"
     LoadedBackend backend{"sasldb", source.options()};
     const auto prove = [&](const std::string& user, const std::string& mechanism,
                            const std::string& transcript) {
+        backend.salt = std::string(scram_salt_bytes, 'a');
         const std::string proof = proof_by("SCRAM-SHA-256", alice.password,
                                            backend.challenge(alice, "SCRAM-SHA-256").reply, "this");
+        backend.salt = std::string(scram_salt_bytes, user.front()); // as the front gives each user his own
         return backend.prove(with_password(with_user(alice, user), proof), mechanism, transcript).verdict;
     };
     CHECK(prove("alice", "SCRAM-SHA-256", "this") == Verdict::accepted);
@@ -315,22 +317,43 @@ TEST_CASE("a proof is good for its user, its mechanism and its transcript alone"
     CHECK(prove("alice", "CRAM-MD5", "this") == Verdict::rejected);
 }
 
-TEST_CASE("a challenge is the same from every worker, is one user's alone, and tells no password", "[sasldb]")
+TEST_CASE("the challenge of a password as it is has the salt of the question, and tells no password",
+          "[sasldb]")
 {
     SasldbSource source;
     const Login alice = source.known();
-    saslpasswd2(source.file(), "bob", alice.realm, alice.password);
-    const auto challenge_of = [&](const Login& login, const std::string& mechanism) {
-        return LoadedBackend{"sasldb", source.options()}.challenge(login, mechanism).reply;
+    const std::string mechanism = GENERATE("SCRAM-SHA-256", "SCRAM-SHA-1");
+    const auto challenge_with = [&](const std::string& salt) {
+        LoadedBackend backend{"sasldb", source.options()};
+        backend.salt = salt;
+        return backend.challenge(alice, mechanism).reply;
     };
-    const std::string first = challenge_of(alice, "SCRAM-SHA-256");
-    CHECK(from_base64(attribute(first, 's')).size() == 16);
+    const std::string salt(scram_salt_bytes, '\xfe');
+    const std::string first = challenge_with(salt);
+    CHECK(from_base64(attribute(first, 's')) == salt);
     CHECK(attribute(first, 'i') == std::to_string(scram_iterations));
-    CHECK(challenge_of(alice, "SCRAM-SHA-256") == first);
-    CHECK(challenge_of(alice, "SCRAM-SHA-1") != first);
-    CHECK(challenge_of(with_user(alice, "bob"), "SCRAM-SHA-256") != first);
     saslpasswd2(source.file(), alice.user, alice.realm, "another");
-    CHECK(challenge_of(alice, "SCRAM-SHA-256") == first); // else it could be guessed from
+    CHECK(challenge_with(salt) == first); // else it could be guessed from
+}
+
+TEST_CASE("a verifier has a salt of its own, whatever that of the question is", "[sasldb]")
+{
+    ScramSasldbSource source;
+    LoadedBackend backend{"sasldb", source.options()};
+    const std::string first = backend.challenge(source.known(), "SCRAM-SHA-256").reply;
+    backend.salt = std::string(scram_salt_bytes, 'x');
+    CHECK(backend.challenge(source.known(), "SCRAM-SHA-256").reply == first);
+}
+
+TEST_CASE("a password as it is and no salt for it is an outage, and no challenge with a salt of nothing",
+          "[sasldb]")
+{
+    SasldbSource source;
+    LoadedBackend backend{"sasldb", source.options()};
+    backend.salt.clear();
+    CHECK_THROWS_AS(backend.challenge(source.known(), "SCRAM-SHA-256"), BackendError);
+    CHECK_THROWS_AS(backend.prove(with_password(source.known(), "x"), "SCRAM-SHA-256", "x"), BackendError);
+    CHECK(verdict_by("CRAM-MD5", backend, source.known()) == Verdict::accepted);
 }
 
 TEST_CASE("a verifier that is none lets nobody in, not even by an older hash", "[sasldb]")

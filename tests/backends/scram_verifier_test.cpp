@@ -235,19 +235,6 @@ TEST_CASE("a password of which SASLprep leaves nothing is told from others", "[s
         CHECK_FALSE(is_nothing_when_prepared(secret(other)));
 }
 
-TEST_CASE("the salt of a user is one's own, the same each time, and says nothing of the key", "[scram]")
-{
-    const auto salt = [](std::string_view key, ScramHash hash, std::string_view user,
-                         std::string_view realm) { return scram_salt_of_user(key, hash, user, realm); };
-    const std::string alice = salt("key", ScramHash::sha256, "alice", "example.org");
-    CHECK(alice.size() == scram_salt_bytes);
-    CHECK(alice == salt("key", ScramHash::sha256, "alice", "example.org"));
-    CHECK(alice != salt("kez", ScramHash::sha256, "alice", "example.org"));
-    CHECK(alice != salt("key", ScramHash::sha1, "alice", "example.org"));
-    CHECK(alice != salt("key", ScramHash::sha256, "alice", "example.net"));
-    CHECK(salt("key", ScramHash::sha256, "ab", "c") != salt("key", ScramHash::sha256, "a", "bc"));
-}
-
 TEST_CASE("the digest of RFC 2195 is proven, in either case, and no other", "[scram]")
 {
     Secrets secret;

@@ -181,6 +181,7 @@ Authenticator::Settings proving(std::array<bool, 2> able, std::chrono::milliseco
         settings.mechanisms.push_back(is_able ? std::span<const std::string_view>{scram_and_cram}
                                               : std::span<const std::string_view>{});
     settings.challenge_key = {7};
+    settings.realm_uses = {RealmUse::always, RealmUse::always};
     return settings;
 }
 
@@ -633,6 +634,67 @@ TEST_CASE("no user can forge, break or end a field of the log line", "[authentic
           "[realm=example.org] [mech=sasldb] [reason=wrong password]");
 }
 
+// --- realms that a stranger chooses ------------------------------------------------------------------------
+
+TEST_CASE("only who looks at the realm is asked about one that the admin has not named", "[authenticator]")
+{
+    using enum RealmUse;
+    const NameRules split{.splits_realm = true};
+    const NameRules joined{.splits_realm = true, .joins_realm = true};
+    const NameRules of_default{.splits_realm = true, .default_realm = "Other.org", .folds_case = true};
+    const auto [user, rules, use, is_asked] = GENERATE_COPY(table<std::string, NameRules, RealmUse, bool>({
+        {"alice@example.com", split, never, false},
+        {"alice@example.com", split, in_user, false},
+        {"alice@example.com", split, beside_plain_user, true},
+        {"alice@example.com", split, always, true},
+        {"a@b@example.com", split, beside_plain_user, false},
+        {"a@b@example.com", split, always, true},
+        {"alice@example.com", joined, never, false},
+        {"alice@example.com", joined, in_user, true},
+        // a name alone, the default realm, one of the route, and whatever libsasl2 has split
+        {"alice", split, never, true},
+        {"alice@", split, never, true},
+        {"alice@example.com", of_default, in_user, false},
+        {"alice@OTHER.org", of_default, never, true},
+        {"alice", of_default, never, true},
+        {"alice@named.org", split, never, true},
+        {"alice@Named.org", split, never, false},
+        {"alice@example.com", NameRules{}, never, true},
+    }));
+    CAPTURE(user, static_cast<int>(use));
+    Authenticator::Settings settings = two_backends();
+    settings.realm_uses = {use, always};
+    settings.routes[0].realms = {{"named.org", settings.routes[0].chain}};
+    Gate gate{std::move(settings)};
+    gate.login(user, {.names = rules, .realm = ""});
+    CHECK(gate.workers[0].asked.size() == (is_asked ? 1 : 0));
+    CHECK(gate.workers[1].asked.size() == (is_asked ? 0 : 1));
+}
+
+TEST_CASE("a realm that nobody looks at is one of unknown users, and nobody else is asked where the admin "
+          "says so",
+          "[authenticator]")
+{
+    Authenticator::Settings settings = two_backends();
+    settings.realm_uses = {RealmUse::in_user, RealmUse::always};
+    settings.routes[0].chain[0].next_on = {Verdict::unavailable};
+    Gate gate{std::move(settings)};
+    gate.login("alice@example.com", {.names = {.splits_realm = true}, .realm = ""});
+    gate.advance(0s);
+    CHECK(gate.told("alice@example.com") == Verdict::unknown_user);
+    CHECK(gate.workers[1].asked.empty());
+    CHECK(gate.log.lines.back() ==
+          "6 auth failure: [user=alice] [service=smtp] [realm=example.com] [mech=sasldb] [reason=it knows no "
+          "realms, and this one is neither default_realm nor in the route]");
+}
+
+TEST_CASE("a backend of which nothing is said looks at no realm", "[authenticator]")
+{
+    Gate gate{one_backend()};
+    gate.login("alice@example.com", {.names = {.splits_realm = true}, .realm = ""});
+    CHECK(gate.workers[0].asked.empty());
+}
+
 // --- challenges and proofs ---------------------------------------------------------------------------------
 
 TEST_CASE("a challenge comes from the backend that knows the user, and so does the word on the proof",
@@ -710,15 +772,85 @@ TEST_CASE("a user with nothing to prove has a believable challenge, and is refus
     CHECK(gate.authenticator.counts().decisions.at(0).of(verdict) == 1);
 }
 
-TEST_CASE("a believable challenge is the same each time, and another for each user, mechanism and key",
+TEST_CASE("a salt is the same each time, and another for each user, mechanism and key", "[authenticator]")
+{
+    const std::string one = scram_salt_of({1}, "alice", "SCRAM-SHA-256");
+    CHECK(one.size() == scram_salt_bytes);
+    CHECK(scram_salt_of({1}, "alice", "SCRAM-SHA-256") == one);
+    CHECK(scram_salt_of({1}, "bob", "SCRAM-SHA-256") != one);
+    CHECK(scram_salt_of({1}, "alice", "SCRAM-SHA-1") != one);
+    CHECK(scram_salt_of({2}, "alice", "SCRAM-SHA-256") != one);
+    CHECK(scram_salt_of({1}, "ASCRAM-SHA-256", "") != scram_salt_of({1}, "A", "SCRAM-SHA-256"));
+}
+
+TEST_CASE("who is asked for a challenge or a proof is told the salt of who does not exist", "[authenticator]")
+{
+    Gate gate{proving({true, false})};
+    gate.ask_challenge("alice");
+    const std::string salt = gate.workers[0].asked.back().salt;
+    gate.answer(0, Verdict::unknown_user);
+    gate.advance(0s);
+    CHECK(gate.challenge_for("alice").reply == believable_challenge(salt));
+
+    gate.prove("alice", {alices_challenge, {Verdict::accepted, ""}, 0});
+    CHECK(gate.workers[0].asked.back().salt == salt);
+    gate.answer(0, Verdict::rejected);
+    gate.login("alice");
+    CHECK(gate.workers[0].asked.back().salt.empty());
+}
+
+TEST_CASE("every backend that can serve it is asked for a challenge, whoever knows the user",
           "[authenticator]")
 {
-    const std::string one = believable_challenge({1}, "alice", "SCRAM-SHA-256");
-    CHECK(believable_challenge({1}, "alice", "SCRAM-SHA-256") == one);
-    CHECK(believable_challenge({1}, "bob", "SCRAM-SHA-256") != one);
-    CHECK(believable_challenge({1}, "alice", "SCRAM-SHA-1") != one);
-    CHECK(believable_challenge({2}, "alice", "SCRAM-SHA-256") != one);
-    CHECK(believable_challenge({1}, "ASCRAM-SHA-256", "") != believable_challenge({1}, "A", "SCRAM-SHA-256"));
+    const Verdict first = GENERATE(Verdict::accepted, Verdict::rejected, Verdict::unknown_user,
+                                   Verdict::barred, Verdict::unavailable);
+    CAPTURE(verdict_text(first));
+    Gate gate{proving({true, true})};
+    gate.ask_challenge("alice");
+    gate.answer(0, {first, "", false, 0ms, first == Verdict::accepted ? alices_challenge : ""});
+    gate.advance(0s);
+    CHECK(gate.workers[1].asked.size() == 1);
+    CHECK(gate.challenges["alice"].empty());
+    gate.answer(1, Verdict::unknown_user);
+    gate.advance(0s);
+    CHECK(gate.challenges["alice"].size() == 1);
+}
+
+TEST_CASE("what is said of a user behind the backend that decides about him counts for nothing",
+          "[authenticator]")
+{
+    const Verdict second = GENERATE(Verdict::accepted, Verdict::rejected, Verdict::unknown_user,
+                                    Verdict::barred, Verdict::unavailable);
+    CAPTURE(verdict_text(second));
+    Gate gate{proving({true, true})};
+    gate.ask_challenge("alice");
+    gate.answer(0, {Verdict::accepted, "", false, 0ms, alices_challenge});
+    gate.answer(1, {second, "", false, 0ms, "s=b3RoZXI=,i=4096"});
+    gate.ask_challenge("mallory");
+    gate.answer(0, Verdict::rejected, "no verifier");
+    gate.answer(1, {second, "", false, 0ms, "s=b3RoZXI=,i=4096"});
+    gate.advance(0s);
+
+    const Challenge alices = gate.challenge_for("alice");
+    CHECK(alices.reply == alices_challenge);
+    CHECK(alices.backend == 0);
+    const Challenge mallorys = gate.challenge_for("mallory");
+    CHECK(mallorys.reply.size() == alices_challenge.size());
+    CHECK(mallorys.decision.verdict == Verdict::rejected);
+    CHECK(mallorys.decision.reason == "no verifier");
+    CHECK(mallorys.backend == 0);
+}
+
+TEST_CASE("a backend that hangs keeps nobody from the challenge of another", "[authenticator]")
+{
+    const std::size_t hanging = GENERATE(0U, 1U);
+    Gate gate{proving({true, true})};
+    gate.ask_challenge("alice");
+    if (hanging == 0)
+        gate.advance(4s); // its share
+    gate.answer(1 - hanging, {Verdict::accepted, "", false, 0ms, alices_challenge});
+    gate.advance(hanging == 0 ? 0s : 8s);
+    CHECK(gate.challenge_for("alice").reply == alices_challenge);
 }
 
 TEST_CASE("who does not exist has one salt for USER and USER@HOST, as who exists has in a sasldb",

@@ -185,10 +185,13 @@ struct Stage {
         [](std::uint32_t) { return 0; },
         pools,
         {{{"default", {ChainLink{0}}, {}, 0ms}}, {"local"}, 1024, LogLevel::info, {proved}, {}}};
-    SessionServices services{loop,    log,
-                             secrets, authenticator,
-                             scratch, [this](SessionList::iterator session) {
-                                 sessions.erase(session); }};
+    SessionServices services{loop,
+                             log,
+                             secrets,
+                             authenticator,
+                             scratch,
+                             [this](SessionList::iterator session) { sessions.erase(session); },
+                             [](SessionList::iterator) {}};
     UniqueFd peer, session_end;
     std::string arrived;
     bool has_ended = false;
@@ -978,18 +981,65 @@ TEST_CASE("a peer that does not read what it is told is ended", "[dovecot_sessio
     check_no_slot_is_lost(stage);
 }
 
-TEST_CASE("when secrets find no room, the connection ends and nothing of it is left", "[dovecot_session]")
+TEST_CASE("a login for which no memory is free is an outage, and those beside it are served",
+          "[dovecot_session]")
 {
     Stage stage{submission(), 4}; // one is the shared buffer, one is for decoding
     stage.introduce();
     stage.say(many_logins(3));
+    play(stage, R"(
+        S: FAIL 3 temp code=temp_fail
+        B: u1 accepted
+        S: OK 1 user=u1
+        C: AUTH 4 PLAIN service=smtp resp={\0alice\0secret}
+        B: alice accepted
+        S: OK 4 user=alice
+        B: u2 rejected
+        S: FAIL 2 user=u2
+    )");
+    CHECK(stage.logged().find("auth unavailable: [user=] [service=smtp] [realm=] [mech=] "
+                              "[reason=no memory for passwords is free] [sasl=PLAIN]") != std::string::npos);
+    stage.peer.reset();
     stage.serve();
-    CHECK(stage.heard().back() == "end");
-    const std::span<char> scratch = stage.scratch.buffer();
-    CHECK(std::ranges::count(scratch, '\0') == static_cast<std::ptrdiff_t>(scratch.size()));
-    stage.advance(9s);
     CHECK(stage.is_ended());
     CHECK(stage.secrets.slots_free() == 3);
+}
+
+TEST_CASE("a login for which no memory is free, alone on its connection, ends it: that is an outage",
+          "[dovecot_session]")
+{
+    Stage stage{submission(), 2};
+    play(stage.introduce(), R"(
+        C: AUTH 1 LOGIN service=smtp
+        S: CONT 1 {Username:}
+        C: CONT 1 {alice}
+        S: CONT 1 {Password:}
+        C: CONT 1 {secret}
+        S: end
+    )");
+    CHECK(stage.is_ended());
+    CHECK(stage.secrets.slots_free() == 1);
+    const std::span<char> scratch = stage.scratch.buffer();
+    CHECK(std::ranges::count(scratch, '\0') == static_cast<std::ptrdiff_t>(scratch.size()));
+}
+
+TEST_CASE("a line that finds no memory ends its connection, but not what is in work there",
+          "[dovecot_session]")
+{
+    Stage stage{submission(), 3};
+    stage.introduce();
+    stage.say(wire("AUTH 1 " + plain("alice")));
+    stage.serve();
+    const Secret last{stage.secrets, {}};
+    stage.say("AUTH\t2\thalf of a li");
+    play(stage, R"(
+        B: alice accepted
+        S: OK 1 user=alice
+        S: end
+    )");
+    CHECK(stage.is_ended());
+    const std::span<char> scratch = stage.scratch.buffer();
+    CHECK(std::ranges::count(scratch, '\0') == static_cast<std::ptrdiff_t>(scratch.size()));
 }
 
 TEST_CASE("when another front serves, a connection that is idle after a login ends at once",

@@ -57,4 +57,14 @@ TEST_CASE("names become what backends are asked about", "[normalise]")
     CHECK(account_name(request, row.rules) == row.account_named);
 }
 
+TEST_CASE("a realm is the default one as it was normalised", "[normalise]")
+{
+    const NameRules rules{.default_realm = "Example.org"};
+    CHECK(is_default_realm("Example.org", rules));
+    CHECK_FALSE(is_default_realm("example.org", rules));
+    const NameRules folded_rules{.default_realm = "Example.org", .folds_case = true};
+    CHECK(is_default_realm("example.org", folded_rules));
+    CHECK_FALSE(is_default_realm("example.com", folded_rules));
+}
+
 } // namespace postern

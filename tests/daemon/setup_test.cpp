@@ -79,21 +79,25 @@ TEST_CASE("a front is told of each listener what it needs, and not to whom the s
     CHECK(told_to_front(sent).listeners == std::vector{postfix, other});
 }
 
-TEST_CASE("a front is told of each backend how many workers it has, and which servers", "[setup]")
+TEST_CASE("a front is told of each backend how many workers it has, which servers, and what of realms",
+          "[setup]")
 {
     const PoolConfig config{
         .workers = 1, .workers_max = 2, .worker_requests_max = 3, .worker_idle = 4ms, .queue_max = 5};
     FrontSetup sent;
-    sent.pools = {{"local", "sasldb", config}, {"staff", "ldap", {}, {"ldap://a", "ldap://b"}}};
+    sent.pools = {{"local", "sasldb", config, {}, RealmUse::always},
+                  {"staff", "ldap", {}, {"ldap://a", "ldap://b"}, RealmUse::in_user}};
     const FrontSetup got = told_to_front(sent);
     REQUIRE(got.pools.size() == 2);
     CHECK(got.pools[0].backend == "local");
     CHECK(got.pools[0].type == "sasldb");
     CHECK(got.pools[0].config == config);
     CHECK(got.pools[0].servers.empty());
+    CHECK(got.pools[0].realm_use == RealmUse::always);
     CHECK(got.pools[1].backend == "staff");
     CHECK(got.pools[1].config == PoolConfig{});
     CHECK(got.pools[1].servers == std::vector<std::string>{"ldap://a", "ldap://b"});
+    CHECK(got.pools[1].realm_use == RealmUse::in_user);
 }
 
 TEST_CASE("a front is told each route with its realms", "[setup]")

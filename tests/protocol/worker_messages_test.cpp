@@ -65,7 +65,7 @@ bool are_equal(const Request& one, const Request& other)
            one.realm == other.realm && one.client_address == other.client_address &&
            one.server_address == other.server_address && one.mechanism == other.mechanism &&
            one.is_secured == other.is_secured && one.asked == other.asked &&
-           one.transcript == other.transcript;
+           one.transcript == other.transcript && one.salt == other.salt;
 }
 
 /// Every message that differs from `wire` in one byte.
@@ -133,6 +133,7 @@ TEST_CASE("a question arrives as what it asks for: a challenge, or what a proof 
     request.asked = GENERATE(Asked::password, Asked::challenge, Asked::proof);
     request.mechanism = "SCRAM-SHA-1";
     request.transcript = "n=alice,r=fyko,r=fyko3rfc,s=QSXCR+Q6sek8bf92,i=4096,c=biws,r=fyko3rfc";
+    request.salt = std::string(scram_salt_bytes, '\0');
     const auto question = desk.read_question(desk.question(request));
     REQUIRE(question);
     CHECK(are_equal(question->request, request));
@@ -216,11 +217,17 @@ TEST_CASE("the longest question fits what is said to be the most, and no message
     const std::string longest(slot_bytes, 'x');
     const std::string joined = longest + '@' + longest; // as -r does it
     const std::string transcript(transcript_bytes_max, 'x');
-    const Request request{joined,       Secret{desk.arena, longest},
-                          longest,      longest,
-                          longest,      longest,
-                          longest,      true,
-                          Asked::proof, transcript};
+    const Request request{joined,
+                          Secret{desk.arena, longest},
+                          longest,
+                          longest,
+                          longest,
+                          longest,
+                          longest,
+                          true,
+                          Asked::proof,
+                          transcript,
+                          std::string(scram_salt_bytes, 's')};
     const std::string wire = desk.question(request);
     CHECK(desk.read_question(wire));
     CHECK(wire.size() <= worker_message_bytes_max(slot_bytes));
@@ -229,6 +236,14 @@ TEST_CASE("the longest question fits what is said to be the most, and no message
     CHECK(write_question(exact, 7, 1500ms, 0b101, request) == wire);
     CHECK_THROWS_AS(write_question(std::span{exact}.first(wire.size() - 1), 7, 1500ms, 0b101, request),
                     std::length_error);
+}
+
+TEST_CASE("a question with a salt that is longer than ours are is none", "[worker_messages]")
+{
+    Desk desk;
+    Request request = desk.request("alice", "s3cret");
+    request.salt = std::string(scram_salt_bytes + 1, 's');
+    CHECK_FALSE(desk.read_question(desk.question(request)));
 }
 
 TEST_CASE("part of a question is no question", "[worker_messages]")

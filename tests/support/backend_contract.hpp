@@ -4,6 +4,7 @@
 #include "backends/backend.hpp"
 #include "backends/backend_types.hpp"
 #include "backends/plugin_loader.hpp"
+#include "protocol/scram_challenge.hpp"
 #include "tests/support/recording_log.hpp"
 #include "tests/support/recording_servers.hpp"
 
@@ -83,6 +84,7 @@ public:
         Request request{login.user, Secret{}, login.service, login.realm, ""};
         request.mechanism = mechanism;
         request.asked = Asked::challenge;
+        request.salt = salt;
         return backend_->challenge(request);
     }
 
@@ -93,6 +95,7 @@ public:
         request.mechanism = mechanism;
         request.asked = Asked::proof;
         request.transcript = transcript;
+        request.salt = salt;
         return backend_->prove(request);
     }
 
@@ -103,7 +106,8 @@ public:
 
     [[nodiscard]] Backend& backend() noexcept { return *backend_; }
 
-    RecordingServers servers; ///< what the front would know of them
+    RecordingServers servers;                              ///< what the front would know of them
+    std::string salt = std::string(scram_salt_bytes, 's'); ///< that it would give to whoever is asked about
 
 private:
     static constexpr std::size_t slots_max = 4;

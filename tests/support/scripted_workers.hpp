@@ -25,6 +25,7 @@ public:
         Duration time_left;
         std::string user;
         ServerSet left_alone{};
+        std::string salt{};
     };
 
     struct Probed {
@@ -52,7 +53,7 @@ public:
     {
         if (deaf.contains(worker))
             return false;
-        asked.push_back({worker, job, time_left, request.user, left_alone});
+        asked.push_back({worker, job, time_left, request.user, left_alone, request.salt});
         return true;
     }
 

@@ -9,10 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from support import control
+from support.dovecot_auth import Client
 from support.eventually import eventually
 from support.host_accounts import DEBIANS_STACK, SHADOW, STACKS, HostAccounts, Modules, cheap_hash
 from support.load import Expected, wrong_answers
-from support.sasldb import ALICE, Account
+from support.sasldb import ALICE, BOB, Account
 from support.wire import request
 
 USER, PASSWORD = "walter", "wonderland"
@@ -510,3 +511,52 @@ def test_an_unknown_user_of_shadow_costs_a_hash_too(host, start_postern):
     times = list(zip(*((seconds("timed"), seconds("nobody-there"), seconds("barred-for-good")) for _ in range(30))))
     medians = [statistics.median(some) for some in times]
     assert max(medians) < 1.5 * min(medians), medians
+
+
+# Realms that a mail user chooses
+
+TWO_BACKENDS = """
+[listener mux]
+socket = DIR/mux
+
+[listener submission]
+protocol = dovecot
+socket = DIR/auth
+mechanisms = PLAIN
+NAMES
+
+[backend host]
+type = TYPE
+
+[backend local]
+type = sasldb
+
+[route]
+default = host local
+failure_delay = 0
+REALMS
+"""
+
+
+def words_for(daemon, *logins):
+    """What a client of the Dovecot protocol is told."""
+    with Client(daemon.sockets["submission"]) as client:
+        return [client.log_in("PLAIN", user, password).word for user, password in logins]
+
+
+@pytest.mark.usefixtures("host", "sasldb")
+@pytest.mark.parametrize("backend", ["pam", "shadow"])
+def test_a_password_is_good_for_no_realm_that_its_user_makes_up(start_postern_conf, backend):
+    def start(names="", realms=""):
+        return start_postern_conf(TWO_BACKENDS.replace("TYPE", backend).replace("NAMES", names)
+                                  .replace("REALMS", realms))
+    logins = [(name, PASSWORD) for name in (USER, f"{USER}@one.example", f"{USER}@two.example", f"{USER}@any.realm")]
+    postern = start()
+    assert words_for(postern, *logins) == ["OK", "FAIL", "FAIL", "FAIL"]
+    assert words_for(postern, (f"{BOB.user}@{BOB.realm}", BOB.password)) == ["OK"], "the next backend is asked"
+    assert postern.ask(USER, PASSWORD, realm="any.realm").is_accepted, "as saslauthd has it"
+    postern.stop()
+    postern = start("default_realm = one.example", "two.example = host")
+    assert words_for(postern, *logins) == ["OK", "OK", "OK", "FAIL"]
+    postern.stop()
+    assert words_for(start("join_realm = yes"), *logins) == ["OK", "FAIL", "FAIL", "FAIL"]

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "backends/realm_use.hpp"
+
+#include <algorithm>
+#include <string_view>
+
+namespace postern {
+
+namespace {
+
+std::string_view value(const BackendOptions& options, std::string_view key)
+{
+    const auto found = options.find(key);
+    return found == options.end() ? std::string_view{} : std::string_view{found->second};
+}
+
+/// What the token stands for: LdapTemplate.
+RealmUse use_by_token(char token)
+{
+    if (token == 'r' || token == 'R')
+        return RealmUse::always;
+    if (token == 'd' || (token >= '1' && token <= '9'))
+        return RealmUse::beside_plain_user;
+    return token == 'u' ? RealmUse::in_user : RealmUse::never;
+}
+
+RealmUse use_by_template(std::string_view pattern)
+{
+    RealmUse use = RealmUse::never;
+    for (std::size_t at = pattern.find('%'); at < pattern.size() && at + 1 < pattern.size();
+         at = pattern.find('%', at + 2))
+        use = std::max(use, use_by_token(pattern[at + 1]));
+    return use;
+}
+
+RealmUse ldap_group_use(const BackendOptions& options)
+{
+    if (value(options, "ldap_group_match_method") != "filter")
+        return use_by_template(value(options, "ldap_group_dn"));
+    const std::string_view own_base = value(options, "ldap_group_search_base");
+    return std::max(use_by_template(own_base.empty() ? value(options, "ldap_search_base") : own_base),
+                    use_by_template(value(options, "ldap_group_filter")));
+}
+
+/// Of who the user is.
+RealmUse ldap_user_use(const BackendOptions& options)
+{
+    const std::string_view method = value(options, "ldap_auth_method");
+    if (value(options, "ldap_use_sasl") == "yes" && method != "custom")
+        return RealmUse::beside_plain_user; // Ldap::log_in_by_sasl
+    const RealmUse by_filter = use_by_template(value(options, "ldap_filter"));
+    return method == "fastbind" ? by_filter
+                                : std::max(by_filter, use_by_template(value(options, "ldap_search_base")));
+}
+
+} // namespace
+
+RealmUse uses_realm_always(const BackendOptions&) noexcept
+{
+    return RealmUse::always;
+}
+
+RealmUse ldap_realm_use(const BackendOptions& options)
+{
+    const bool has_group =
+        !value(options, "ldap_group_dn").empty() || !value(options, "ldap_group_filter").empty();
+    return std::max(ldap_user_use(options), has_group ? ldap_group_use(options) : RealmUse::never);
+}
+
+} // namespace postern

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "daemon/listeners.hpp"
+#include "protocol/dovecot_wire.hpp"
+#include "tests/support/recording_log.hpp"
+#include "tests/support/saslauthd_wire.hpp"
+#include "tests/support/scripted_workers.hpp"
+#include "tests/support/temporary_directory.hpp"
+#include "tests/support/unix_sockets.hpp"
+
+#include <array>
+#include <catch2/catch.hpp>
+#include <list>
+
+namespace postern {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::size_t workers_max = 2;
+
+ListenerConfig of_protocol(ListenerProtocol protocol)
+{
+    ListenerConfig listener;
+    listener.protocol = protocol;
+    listener.dovecot.mechanisms = {"PLAIN"};
+    return listener;
+}
+
+const std::string introduction = "VERSION\t1\t0\nCPID\t4711\n";
+
+/// A login of alice, with an empty name in front and a password behind it.
+const std::string dovecot_login = "AUTH\t1\tPLAIN\tservice=smtp\tresp=AGFsaWNlAHNlY3JldA==\n";
+const std::string saslauthd_login = request_wire("alice", "secret", "smtp", "");
+
+/// Two listeners, of the Dovecot protocol and of saslauthd's, and as many sessions as a test allows.
+struct Hall {
+    explicit Hall(std::size_t sessions_max) : listeners{loop, log, secrets, authenticator, sessions_max}
+    {
+        for (std::size_t ready = 0; ready < workers_max; pools[0].on_ready(workers.started.at(ready++)))
+            static_cast<void>(pools[0].start_missing());
+        loop.at_turn_end([this] { authenticator.tick(); });
+        for (std::size_t i = 0; i < configs.size(); ++i) {
+            UniqueFd socket =
+                make_bound_socket(directory.file(std::to_string(i)), SOCK_STREAM | SOCK_NONBLOCK);
+            listeners.add(configs[i], std::move(socket));
+        }
+        listeners.open();
+    }
+
+    UniqueFd connect(std::size_t listener)
+    {
+        const UnixAddress address =
+            UnixAddress::of_path_or_abstract(directory.file(std::to_string(listener)));
+        UniqueFd peer{check(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), "socket")};
+        check(::connect(peer.get(), address.get(), address.size()), "connect");
+        serve();
+        return peer;
+    }
+
+    UniqueFd connect_to_dovecot() { return connect(0); }
+
+    UniqueFd connect_to_saslauthd() { return connect(1); }
+
+    void say(const UniqueFd& peer, std::string_view bytes)
+    {
+        REQUIRE(::send(peer.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL) ==
+                static_cast<ssize_t>(bytes.size()));
+        serve();
+    }
+
+    void serve()
+    {
+        for (int turn = 0; turn < 4; ++turn) {
+            Timer end{loop, [this] { loop.stop(); }};
+            end.schedule(clock.now());
+            loop.run();
+        }
+    }
+
+    /// The worker that was asked first says what it found.
+    void accept_first()
+    {
+        REQUIRE_FALSE(workers.asked.empty());
+        const auto question = workers.asked.front();
+        workers.asked.pop_front();
+        pools[0].on_answer(question.worker, question.job, {Verdict::accepted, ""});
+        serve();
+    }
+
+    /// Whether its session was ended; what it was told before does not matter.
+    static bool is_ended(const UniqueFd& peer)
+    {
+        std::array<char, 4096> buffer{};
+        ssize_t got = 0;
+        while ((got = ::recv(peer.get(), buffer.data(), buffer.size(), 0)) > 0) {
+        }
+        return got == 0 || errno == ECONNRESET;
+    }
+
+    TemporaryDirectory directory;
+    std::array<ListenerConfig, 2> configs{of_protocol(ListenerProtocol::dovecot),
+                                          of_protocol(ListenerProtocol::saslauthd)};
+    ManualClock clock;
+    RecordingLog log;
+    SecretArena secrets{dovecot::line_bytes_max, 64};
+    EventLoop loop{clock};
+    ScriptedWorkers workers;
+    ServerHealth no_servers{clock, log, [](std::uint32_t) { return 0; }, "local", {}};
+    std::vector<WorkerPool> pools = make_pools();
+    Authenticator authenticator{clock,
+                                log,
+                                [](std::uint32_t) { return 0; },
+                                pools,
+                                {{{"default", {ChainLink{0}}, {}, 0ms}}, {"local"}}};
+    Listeners listeners;
+
+private:
+    std::vector<WorkerPool> make_pools()
+    {
+        std::vector<WorkerPool> made;
+        made.emplace_back(clock, workers, std::size_t{0},
+                          PoolConfig{.workers = workers_max, .workers_max = workers_max}, no_servers);
+        return made;
+    }
+};
+
+} // namespace
+
+TEST_CASE("the session that has been silent for longest makes room, and not the one that came first",
+          "[listeners]")
+{
+    const auto [listener, words] =
+        GENERATE(table<std::size_t, std::string>({{0, introduction}, {1, counted("ali")}}));
+    CAPTURE(listener);
+    Hall hall{3};
+    const UniqueFd first = hall.connect(listener);
+    const UniqueFd second = hall.connect(listener);
+    const UniqueFd third = hall.connect(listener);
+    hall.say(first, words);
+    const UniqueFd fourth = hall.connect(listener);
+    CHECK_FALSE(Hall::is_ended(first));
+    CHECK(Hall::is_ended(second));
+    CHECK_FALSE(Hall::is_ended(third));
+    hall.say(third, words);
+    const UniqueFd fifth = hall.connect(listener);
+    CHECK(Hall::is_ended(first));
+    CHECK_FALSE(Hall::is_ended(third));
+    CHECK_FALSE(Hall::is_ended(fourth));
+    CHECK(hall.listeners.sessions() == 3);
+    CHECK(hall.listeners.displaced() == 2);
+}
+
+TEST_CASE("a session with a login in work makes no room, and counts as silent only from its end",
+          "[listeners]")
+{
+    Hall hall{2};
+    const UniqueFd busy = hall.connect_to_dovecot();
+    hall.say(busy, introduction + dovecot_login);
+    const UniqueFd silent = hall.connect_to_dovecot();
+    const UniqueFd third = hall.connect_to_dovecot();
+    CHECK_FALSE(Hall::is_ended(busy));
+    CHECK(Hall::is_ended(silent));
+    hall.accept_first();
+    const UniqueFd fourth = hall.connect_to_dovecot();
+    CHECK_FALSE(Hall::is_ended(busy));
+    CHECK(Hall::is_ended(third));
+    const UniqueFd fifth = hall.connect_to_dovecot();
+    CHECK(Hall::is_ended(busy));
+    CHECK_FALSE(Hall::is_ended(fourth));
+}
+
+TEST_CASE("where every session has a login in work, who comes waits for one of them to end", "[listeners]")
+{
+    Hall hall{2};
+    const UniqueFd first = hall.connect_to_saslauthd();
+    hall.say(first, saslauthd_login);
+    const UniqueFd second = hall.connect_to_dovecot();
+    hall.say(second, introduction + dovecot_login);
+    const UniqueFd third = hall.connect_to_saslauthd();
+    hall.say(third, saslauthd_login);
+    CHECK(hall.workers.asked.size() == 2);
+    CHECK(hall.listeners.displaced() == 0);
+    hall.accept_first(); // and with its reply its session ends
+    CHECK(hall.listeners.sessions() == 2);
+    CHECK(hall.workers.asked.size() == 2);
+}
+
+TEST_CASE("who floods one socket is in the way of nobody at another", "[listeners]")
+{
+    Hall hall{4};
+    const UniqueFd other = hall.connect_to_dovecot(); // silent for longer than anybody
+    std::list<UniqueFd> flood;
+    for (int i = 0; i < 8; ++i)
+        flood.push_back(hall.connect_to_saslauthd());
+    CHECK_FALSE(Hall::is_ended(other));
+    const UniqueFd newcomer = hall.connect_to_dovecot();
+    CHECK_FALSE(Hall::is_ended(other));
+    CHECK_FALSE(Hall::is_ended(newcomer));
+    CHECK_FALSE(Hall::is_ended(flood.back()));
+    CHECK(hall.listeners.displaced() == 6);
+}
+
+TEST_CASE("every session is hurried once, also those that move while others are", "[listeners]")
+{
+    Hall hall{8};
+    std::list<UniqueFd> peers;
+    for (int i = 0; i < 4; ++i)
+        peers.push_back(hall.connect_to_dovecot());
+    for (const UniqueFd& peer : peers)
+        check(static_cast<int>(::send(peer.get(), introduction.data(), introduction.size(), MSG_NOSIGNAL)),
+              "send");
+    hall.listeners.close(false); // hears each out, which is its activity
+    hall.clock.advance(1s);
+    hall.serve();
+    CHECK(hall.listeners.sessions() == 0);
+}
+
+} // namespace postern
