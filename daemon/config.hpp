@@ -27,6 +27,12 @@ public:
 
 enum class ListenerProtocol : std::uint8_t { saslauthd, dovecot };
 
+/// As the configuration and the status call it.
+[[nodiscard]] constexpr std::string_view protocol_text(ListenerProtocol protocol) noexcept
+{
+    return protocol == ListenerProtocol::dovecot ? "dovecot" : "saslauthd";
+}
+
 /// What a peer that speaks the Dovecot protocol is told when nobody could be asked.
 enum class DovecotUnavailable : std::uint8_t {
     close, ///< nothing: its connection ends, which is what Postfix and Exim take for a temporary failure

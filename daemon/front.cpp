@@ -288,7 +288,8 @@ StatusReport Front::status() const
     report.left_early = authenticator_.counts().left_early;
     report.log_lines_dropped = log_.dropped_in_all();
     for (const ListenerConfig& listener : setup_.listeners)
-        report.listeners.push_back({listener.name, listener.socket, setup_.routes[listener.route].name});
+        report.listeners.push_back({listener.name, listener.socket, setup_.routes[listener.route].name,
+                                    std::string{protocol_text(listener.protocol)}});
     report.backends = workforce_.status();
     for (std::size_t i = 0; i < report.backends.size(); ++i)
         report.backends[i].decisions = authenticator_.counts().decisions[i];

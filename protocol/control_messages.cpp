@@ -71,6 +71,7 @@ void visit_members(auto& visit, Is<ListenerStatus> auto& listener)
     visit("name", listener.name);
     visit("socket", listener.socket);
     visit("route", listener.route);
+    visit("protocol", listener.protocol);
 }
 
 void visit_members(auto& visit, Is<StatusReport> auto& report)

@@ -167,21 +167,23 @@ ServerLine ClientSide::take_version(FieldReader& fields)
         return Unusable{Why::version_missing};
     if (*major != version_major)
         return Unusable{Why::version_unknown};
-    state_ = State::offers;
+    state_ = State::handshake;
     return NeedsMore{};
 }
 
-/// Offers have to come before SPID for Postfix and Exim, so they have to here.
+/// For Postfix and Exim one offer has to come before SPID, so it has to here; others may come behind it.
 ServerLine ClientSide::take_handshake(std::string_view word, FieldReader& fields)
 {
-    if (word == "MECH" && state_ == State::offers)
+    if (word == "MECH")
         return take_offer(fields);
     if (word != "SPID" && word != "DONE")
         return NeedsMore{};
     if (offers_.empty())
         return Unusable{Why::no_mechanism};
-    state_ = word == "DONE" ? State::replies : State::rest;
-    return word == "DONE" ? ServerLine{Greeted{}} : NeedsMore{};
+    if (word == "SPID")
+        return NeedsMore{};
+    state_ = State::replies;
+    return Greeted{};
 }
 
 ServerLine ClientSide::take_offer(FieldReader& fields)

@@ -105,7 +105,7 @@ public:
     [[nodiscard]] bool has_offered(std::string_view mechanism) const noexcept;
 
 private:
-    enum class State : std::uint8_t { version, offers, rest, replies };
+    enum class State : std::uint8_t { version, handshake, replies };
 
     ServerLine take_line(std::span<char> line);
     ServerLine take_version(FieldReader& fields);

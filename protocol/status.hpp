@@ -22,9 +22,9 @@ struct ServerStatus {
     std::string name;
     /// up, in doubt (about to be asked whether it is up), down, or probing (being asked whether it still is)
     std::string state;
-    std::uint64_t failures = 0;  ///< since the front began to count
-    std::string problem;         ///< the last one; empty: there was none
-    std::int64_t down_since = 0; ///< in seconds since 1970; 0: it is up
+    std::uint64_t failures = 0;      ///< since the front began to count
+    std::string problem;             ///< the last one; empty: there was none
+    std::int64_t down_since = 0;     ///< in seconds since 1970; 0: it is up
     std::uint64_t next_probe_ms = 0; ///< from now, while it is down
 };
 
@@ -48,6 +48,7 @@ struct ListenerStatus {
     std::string name;
     std::string socket;
     std::string route;
+    std::string protocol; ///< saslauthd or dovecot
 };
 
 struct StatusReport {

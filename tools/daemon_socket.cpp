@@ -90,6 +90,10 @@ bool send_all(int fd, std::string_view bytes, Deadline deadline)
 std::optional<std::size_t> receive_part(int fd, std::span<char> memory, Deadline deadline)
 {
     while (true) {
+        if (std::chrono::steady_clock::now() >= deadline) {
+            errno = ETIMEDOUT;
+            return std::nullopt;
+        }
         const ssize_t got = ::recv(fd, memory.data(), memory.size(), MSG_DONTWAIT);
         if (got >= 0)
             return static_cast<std::size_t>(got);

@@ -24,7 +24,8 @@ inline constexpr int closed_early = 0;
 
 [[nodiscard]] bool send_all(int fd, std::string_view bytes, Deadline deadline);
 
-/// How many bytes came: 0 at the end of the stream. Nothing, with errno, when none did.
+/// How many bytes came: 0 at the end of the stream. Nothing, with errno, when none did before the deadline:
+/// past it, those that wait are not looked at, so that nobody gains time by never ceasing to talk.
 [[nodiscard]] std::optional<std::size_t> receive_part(int fd, std::span<char> memory, Deadline deadline);
 
 /// Fills `memory`. False with errno, which is `closed_early` when the other side ended before.

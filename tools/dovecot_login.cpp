@@ -66,14 +66,9 @@ private:
         size_ -= std::exchange(taken_, 0);
     }
 
-    /// Looks at the clock itself: a server that never stops talking is never waited for.
     bool receive()
     {
         drop_taken();
-        if (std::chrono::steady_clock::now() >= deadline_) {
-            errno = ETIMEDOUT;
-            return false;
-        }
         const auto got = receive_part(socket_.get(), std::span{arrived_}.subspan(size_), deadline_);
         if (!got || *got == 0) {
             errno = got ? closed_early : errno;
@@ -98,9 +93,9 @@ LoginOutcome unusable(const dovecot::Unusable& what)
     return unavailable("what serves the socket cannot be asked: " + std::string{unusable_text(what.why)});
 }
 
-LoginOutcome nonsense()
+LoginOutcome nonsense(const std::string& complaint = {})
 {
-    return unavailable("the daemon's reply makes no sense");
+    return unavailable("the daemon's reply makes no sense" + (complaint.empty() ? "" : ": " + complaint));
 }
 
 std::vector<std::string> offers_of(const dovecot::ClientSide& server)
@@ -190,7 +185,7 @@ private:
             return nonsense();
         const auto response = client_->respond(*words);
         if (!response)
-            return client_->has_seen_false_signature() ? impostor() : nonsense();
+            return client_->has_seen_false_signature() ? impostor() : nonsense(client_->complaint());
         return say(dovecot::write_response(line_.buffer(), login_id, response->view()));
     }
 

@@ -124,6 +124,15 @@ std::optional<std::string_view> take_attribute(std::string_view& message, char l
     return whole.substr(2);
 }
 
+/// Nothing when it is no number.
+std::optional<unsigned> iterations_in(std::string_view text) noexcept
+{
+    unsigned iterations = 0;
+    const char* const end = text.data() + text.size();
+    const auto [stopped, error] = std::from_chars(text.data(), end, iterations);
+    return error == std::errc{} && stopped == end ? std::optional{iterations} : std::nullopt;
+}
+
 /// A name as SCRAM writes it.
 std::string saslname(std::string_view name)
 {
@@ -246,6 +255,8 @@ public:
         return server_is_proved_ && !additional_data;
     }
 
+    std::string complaint() const override { return complaint_; }
+
     bool has_seen_false_signature() const noexcept override { return has_seen_false_signature_; }
 
 private:
@@ -265,28 +276,38 @@ private:
             nonce->size() == nonce_.size())
             return std::nullopt;
         const auto salt = from_base64(*salt_text);
-        int iterations = 0;
-        const char* const end = count_text->data() + count_text->size();
-        const auto [stopped, error] = std::from_chars(count_text->data(), end, iterations);
-        if (!salt || salt->empty() || error != std::errc{} || stopped != end || iterations < 1 ||
-            static_cast<unsigned>(iterations) > scram_iterations_max)
+        const auto iterations = iterations_in(*count_text);
+        if (!salt || salt->empty() || !iterations || !is_bearable(*iterations))
             return std::nullopt;
 
         const std::string without_proof = "c=" + in_base64(gs2_header) + ",r=" + std::string{*nonce};
         const std::string transcript = first_bare() + "," + std::string{server_first} + "," + without_proof;
         stage_ = Stage::signature;
-        return joined(secrets_, without_proof, ",p=", prove(*salt, iterations, transcript).view());
+        return joined(secrets_, without_proof, ",p=", prove(*salt, *iterations, transcript).view());
+    }
+
+    /// A server that asks for little work may want to guess the password from the proof; one that asks for
+    /// much keeps us busy.
+    [[nodiscard]] bool is_bearable(unsigned iterations)
+    {
+        const bool is_too_little = iterations < scram_iterations_min;
+        if (!is_too_little && iterations <= scram_iterations_max)
+            return true;
+        complaint_ = "it asks for " + std::to_string(iterations) + " rounds of PBKDF2, and " +
+                     (is_too_little ? std::to_string(scram_iterations_min) + " are the fewest (RFC 7677)"
+                                    : std::to_string(scram_iterations_max) + " are the most that are made");
+        return false;
     }
 
     /// The proof in base64; what the server will have to say is remembered.
-    [[nodiscard]] Secret prove(std::string_view salt, int iterations, std::string_view transcript)
+    [[nodiscard]] Secret prove(std::string_view salt, unsigned iterations, std::string_view transcript)
     {
         const std::size_t size = signature_.size();
         const std::string_view password = login_.password.view();
         Digest salted{size};
         require_done(::PKCS5_PBKDF2_HMAC(password.data(), int_size(password), unsigned_bytes(salt),
-                                         int_size(salt), iterations, hash_, static_cast<int>(size),
-                                         salted.data()) == 1);
+                                         int_size(salt), static_cast<int>(iterations), hash_,
+                                         static_cast<int>(size), salted.data()) == 1);
         Digest client_key{size};
         Digest stored_key{size};
         Digest client_signature{size};
@@ -324,6 +345,7 @@ private:
     Stage stage_ = Stage::first;
     bool server_is_proved_ = false;
     bool has_seen_false_signature_ = false;
+    std::string complaint_;
 };
 
 } // namespace

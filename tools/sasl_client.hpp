@@ -43,6 +43,10 @@ public:
     /// word.
     [[nodiscard]] virtual bool accepts(std::optional<std::string_view> additional_data) = 0;
 
+    /// What is wrong with words that respond() had no answer to, for people: "it asks for …". Empty where all
+    /// that can be said is that they make no sense.
+    [[nodiscard]] virtual std::string complaint() const { return {}; }
+
     /// Whether the server has signed, and wrongly: it does not know the user, whoever it is.
     [[nodiscard]] virtual bool has_seen_false_signature() const noexcept { return false; }
 

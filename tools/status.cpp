@@ -48,7 +48,7 @@ StatusReport harmless(StatusReport report)
     const auto clean = [](std::string& text) { text = printable(text); };
     clean(report.version);
     for (ListenerStatus& listener : report.listeners)
-        for (std::string* text : {&listener.name, &listener.socket, &listener.route})
+        for (std::string* text : {&listener.name, &listener.socket, &listener.route, &listener.protocol})
             clean(*text);
     for (BackendStatus& backend : report.backends) {
         clean(backend.name);
@@ -114,9 +114,9 @@ std::string processes(const StatusReport& report)
 
 std::string listeners(const StatusReport& report)
 {
-    TextTable table{{{"LISTENER", {}}, {"ROUTE", {}}, {"SOCKET", {}}}};
+    TextTable table{{{"LISTENER", {}}, {"PROTOCOL", {}}, {"ROUTE", {}}, {"SOCKET", {}}}};
     for (const ListenerStatus& listener : report.listeners)
-        table.add({listener.name, listener.route, listener.socket});
+        table.add({listener.name, listener.protocol, listener.route, listener.socket});
     return table.text();
 }
 

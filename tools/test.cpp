@@ -146,7 +146,8 @@ std::string find_dovecot_socket(const TestOptions& values)
     const ControlOutcome asked = ask_daemon(run_directory, control::Command::status, values.patience());
     if (asked.kind == ControlOutcome::Kind::answered && asked.reply.status)
         for (const ListenerStatus& listener : asked.reply.status->listeners)
-            if (listen_to(listener.socket, values.patience()).kind == SocketGreeting::Kind::dovecot)
+            if (listener.protocol == "dovecot" &&
+                listen_to(listener.socket, values.patience()).kind == SocketGreeting::Kind::dovecot)
                 return listener.socket;
     return std::string{dovecot_socket};
 }

@@ -740,6 +740,37 @@ TEST_CASE("when_unavailable = fail tells an outage in words", "[dovecot_session]
     check_no_slot_is_lost(stage);
 }
 
+TEST_CASE("an outage that is told in words names the user, by each mechanism and at each step",
+          "[dovecot_session]")
+{
+    ListenerConfig listener = submission();
+    listener.dovecot.when_unavailable = DovecotUnavailable::fail;
+    listener.names = {.splits_realm = true, .default_realm = "example.org"};
+    Stage stage{listener};
+    play(stage.introduce(), R"(
+        C: AUTH 1 LOGIN service=smtp
+        S: CONT 1 {Username:}
+        C: CONT 1 {alice}
+        S: CONT 1 {Password:}
+        C: CONT 1 {secret}
+        B: alice unavailable
+        S: FAIL 1 user=alice@example.org temp code=temp_fail
+        C: AUTH 2 CRAM-MD5 service=smtp
+        S: CONT 2 {<…
+        C: CONT 2 {alice 00000000000000000000000000000000}
+        B: alice unavailable
+        S: FAIL 2 user=alice@example.org temp code=temp_fail
+        C: AUTH 3 SCRAM-SHA-256 service=smtp resp={n,,n=alice,r=abc}
+        B: alice accepted s=c2FsdA==,i=4096
+        S: CONT 3 {r=…,s=c2FsdA==,i=4096}
+        C: CONT 3 {c=biws,r=NONCE,p=)" +
+                                zeros + R"(}
+        B: alice unavailable
+        S: FAIL 3 user=alice@example.org temp code=temp_fail
+    )");
+    check_no_slot_is_lost(stage);
+}
+
 TEST_CASE("without TLS no password is taken where that is forbidden", "[dovecot_session]")
 {
     ListenerConfig listener = submission();

@@ -19,7 +19,8 @@ StatusReport some_report()
     report.logins.set(Verdict::unknown_user, 33);
     report.logins.set(Verdict::barred, 34);
     report.logins.set(Verdict::unavailable, 35);
-    report.listeners = {{"postfix", "/run/mux", "default"}, {"other", "/run/other", "staff"}};
+    report.listeners = {{"postfix", "/run/mux", "default", "saslauthd"},
+                        {"other", "/run/other", "staff", "dovecot"}};
     BackendStatus local{"local", "sasldb", 5,  64, {{41, "idle", 42}, {43, "busy", 44}}, 51, 52, 53,
                         54,      55,       56, {}};
     local.decisions.set(Verdict::barred, 61);
@@ -159,6 +160,7 @@ TEST_CASE("a status is understood as it was meant, to the last field", "[control
     CHECK(read.listeners[1].name == "other");
     CHECK(read.listeners[1].socket == "/run/other");
     CHECK(read.listeners[1].route == "staff");
+    CHECK(read.listeners[1].protocol == "dovecot");
     REQUIRE(read.backends.size() == 2);
     const BackendStatus& local = read.backends[0];
     CHECK(local.name == "local");
@@ -191,13 +193,13 @@ TEST_CASE("a status is understood as it was meant, to the last field", "[control
 TEST_CASE("the JSON of a status has the names that the struct has", "[control]")
 {
     StatusReport report;
-    report.listeners = {{"mux", "/mux", "default"}};
+    report.listeners = {{"mux", "/mux", "default", "saslauthd"}};
     CHECK(
         write_status(report) ==
         R"({"version":1,"ok":true,"status":{"version":"","supervisor":0,"front":0,"since":0,"is_finishing":false,)"
         R"("logins":{"accepted":0,"rejected":0,"unknown_user":0,"barred":0,"unavailable":0},"sessions":0,)"
         R"("sessions_max":0,"sessions_displaced":0,"delayed":0,"delayed_max":0,"left_early":0,"log_lines_dropped":0,)"
-        R"("listeners":[{"name":"mux","socket":"/mux","route":"default"}],"backends":[]}})"
+        R"("listeners":[{"name":"mux","socket":"/mux","route":"default","protocol":"saslauthd"}],"backends":[]}})"
         "\n");
 }
 
@@ -218,7 +220,7 @@ TEST_CASE("bytes that are no UTF-8 are replaced, and break no line", "[control]"
 {
     const std::string bytes = GENERATE("\xff\xfe"s, "\xc0\x80"s, "\xed\xa0\x80"s, "caf\xc3"s, "\x80\n\r\0x"s);
     StatusReport report;
-    report.listeners = {{bytes, bytes, bytes}};
+    report.listeners = {{bytes, bytes, bytes, bytes}};
     for (const std::string& line : {write_problem(bytes), write_status(report)}) {
         CAPTURE(line);
         CHECK(line.find('\n') == line.size() - 1);

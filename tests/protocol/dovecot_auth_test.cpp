@@ -962,13 +962,24 @@ TEST_CASE("a client learns what a server offers", "[dovecot]")
 TEST_CASE("a client reads what Dovecot says, and skips what it does not know", "[dovecot]")
 {
     CHECK(client_hears(
-              "VERSION\t1\t2\nFUTURE\tx\nMECH\tPLAIN\tplaintext\nSPID\t1\nMECH\tLATE\nCUID\t1\nDONE\n"
+              "VERSION\t1\t2\nFUTURE\tx\nMECH\tPLAIN\tplaintext\nSPID\t1\nCUID\t1\nDONE\n"
               "CANCELLED\t1\nOK\t1\toriginal_user=BoB\tuser=bob\tnologin\tresp=\n"
               "FAIL\t2\tuser=bob\ttemp\nFAIL\t3\tcode=temp_fail\treason=a\1tb\nFAIL\t4\tcode=authz_fail\n"
               "OK\t5\nCONT\t6\t\n") ==
           Strings{"greeted", "accept 1 bob: (empty)", "refuse 2 user bob for now",
                   "refuse 3 code temp_fail for now: a\tb", "refuse 4 code authz_fail", "accept 5 ",
                   "challenge 6: (empty)"});
+}
+
+TEST_CASE("an offer behind SPID is one, as for Postfix and Exim, and one behind DONE is none", "[dovecot]")
+{
+    DovecotClient client;
+    CHECK(client.hear("VERSION\t1\t2\nMECH\tPLAIN\tplaintext\nSPID\t1\nMECH\tLOGIN\tplaintext\nDONE\n"
+                      "MECH\tCRAM-MD5\nMECH\n",
+                      1000) == Strings{"greeted"});
+    CHECK(client.side.has_offered("PLAIN"));
+    CHECK(client.side.has_offered("LOGIN"));
+    CHECK_FALSE(client.side.has_offered("CRAM-MD5"));
 }
 
 TEST_CASE("a client tells why a server cannot be asked", "[dovecot]")
@@ -980,6 +991,7 @@ TEST_CASE("a client tells why a server cannot be asked", "[dovecot]")
         {"MECH\tPLAIN\n", Unusable::Why::version_missing},
         {"VERSION\t2\t0\n", Unusable::Why::version_unknown},
         {"VERSION\t1\t2\nSPID\t1\n", Unusable::Why::no_mechanism},
+        {"VERSION\t1\t2\nSPID\t1\nMECH\tPLAIN\nDONE\n", Unusable::Why::no_mechanism},
         {"VERSION\t1\t2\nDONE\n", Unusable::Why::no_mechanism},
         {"VERSION\t1\t2\nMECH\n", Unusable::Why::malformed},
         {"VERSION\t1\t2\nMECH\tPLAIN\nDONE\nOK\tx\tuser=alice\n", Unusable::Why::malformed},

@@ -143,8 +143,26 @@ def test_without_arguments_it_builds_and_logs_in_right_and_wrong(leaves_nothing)
     assert output.count('0: OK "Success."') == 1
     assert output.count('0: NO "authentication failed"') == 2
     assert "nothing is missing" in output  # tests/run has installed the packages
+    assert "--mech SCRAM-SHA-256" in output
+    assert output.count("accepted, as it must be") == 2
     assert "/etc/postfix/sasl/smtpd.conf" in output
     assert last_words(output) == []
+
+
+def test_a_login_by_the_protocol_of_dovecot_that_goes_wrong_is_named(tmp_path, leaves_nothing):
+    copy = tmp_path / "built"
+    subprocess.run(["cmake", "--install", BUILD, "--prefix", copy], check=True, capture_output=True)
+    posternd = copy / "sbin/posternd"
+    posternd.rename(copy / "sbin/real")
+    program(posternd, f"""#!/bin/sh
+        config=$(dirname "$2")/postern.conf
+        [ "$1" != --config ] || sed -i 's|^protocol = dovecot|&\\nmechanisms = PLAIN|' "$config"
+        exec {copy}/sbin/real "$@"
+    """)
+    status, output = run("--build-dir", copy)
+
+    assert status == 1
+    assert last_words(output) == ["the login by a challenge was not made: postern test ended with status 64"]
 
 
 def test_it_needs_no_root_where_it_need_not_install(leaves_nothing):

@@ -48,6 +48,12 @@ std::string without_nonce(std::string words)
     return words.starts_with("r=") ? words.substr(words.find(',') + 1) : words;
 }
 
+std::string with_little_work(std::string words)
+{
+    const std::size_t at = words.find(",i=4096");
+    return at == std::string::npos ? words : words.substr(0, at) + ",i=4095";
+}
+
 } // namespace
 
 TEST_CASE("a Dovecot-type server lets the right password in by each mechanism, and no other",
@@ -146,6 +152,18 @@ TEST_CASE("a challenge that is none is trouble of the daemon, not of the passwor
     CHECK(client.log_in(Mechanism::scram_sha_1).cause == "the daemon's reply makes no sense");
 }
 
+TEST_CASE("a server that asks a SCRAM client for too little work is told of, and gets no proof",
+          "[dovecot_login]")
+{
+    const Mechanism mechanism = GENERATE(Mechanism::scram_sha_1, Mechanism::scram_sha_256);
+    Client client;
+    const LineServer server{client.socket, dovecot_server(mechanism, TakesData::no, with_little_work)};
+    const LoginOutcome outcome = client.log_in(mechanism);
+    CHECK(outcome.kind == Kind::unavailable);
+    CHECK(outcome.cause == "the daemon's reply makes no sense: it asks for 4095 rounds of PBKDF2, and 4096 "
+                           "are the fewest (RFC 7677)");
+}
+
 TEST_CASE("a challenge to another login is not answered", "[dovecot_login]")
 {
     Client client;
@@ -240,6 +258,18 @@ TEST_CASE("a Dovecot-type server that never stops talking is given up in time", 
     const LineServer server{client.socket, [&](const Peer& peer) {
                                 peer.say(before);
                                 while (peer.say(noise))
+                                    ;
+                            }};
+    CHECK(client.log_in(Mechanism::plain, "hush", 200ms).cause == "no answer within 0 s");
+}
+
+TEST_CASE("bytes that come one by one gain a Dovecot-type server no time", "[dovecot_login]")
+{
+    Client client;
+    const std::string before = GENERATE("VERSION 1 2\n"s, dovecot_greeting);
+    const LineServer server{client.socket, [&](const Peer& peer) {
+                                peer.say(before);
+                                while (peer.say("\n")) // a whole line, and nothing that is known
                                     ;
                             }};
     CHECK(client.log_in(Mechanism::plain, "hush", 200ms).cause == "no answer within 0 s");

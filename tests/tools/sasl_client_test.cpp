@@ -200,6 +200,27 @@ TEST_CASE("the client proves nothing to a SCRAM server that makes no sense", "[s
     CHECK_FALSE(scram.client->accepts(std::nullopt));
 }
 
+TEST_CASE("the client answers no SCRAM server that asks for less work than RFC 7677 does, or for too much",
+          "[sasl_client]")
+{
+    const Mechanism mechanism = GENERATE(Mechanism::scram_sha_1, Mechanism::scram_sha_256);
+    const auto [count, complaint] = GENERATE(table<std::string, std::string>({
+        {"0", "it asks for 0 rounds of PBKDF2, and 4096 are the fewest (RFC 7677)"},
+        {"1", "it asks for 1 rounds of PBKDF2, and 4096 are the fewest (RFC 7677)"},
+        {"4095", "it asks for 4095 rounds of PBKDF2, and 4096 are the fewest (RFC 7677)"},
+        {"4096", ""},
+        {"1000000", ""},
+        {"1000001", "it asks for 1000001 rounds of PBKDF2, and 1000000 are the most that are made"},
+        {"4294967295", "it asks for 4294967295 rounds of PBKDF2, and 1000000 are the most that are made"},
+        {"-4096", "makes no sense"},
+    }));
+    CAPTURE(count);
+    Caller scram{mechanism};
+    CHECK(scram.first_words());
+    CHECK(scram.answer("r=nonceserver,s=QSXC,i=" + count).has_value() == complaint.empty());
+    CHECK(scram.client->complaint() == (complaint == "makes no sense" ? "" : complaint));
+}
+
 TEST_CASE("a response that is longer than a slot is never sent in part", "[sasl_client]")
 {
     const std::string name(slot_bytes - 8, 'x'); // and two NULs and a password of six bytes

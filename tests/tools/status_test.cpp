@@ -37,7 +37,8 @@ public:
 StatusReport some_report()
 {
     StatusReport report{"0.1.0", 1200, 1204, since, false, {}, 3, 16384, 7, 2, 1024, 1, 4, {}, {}};
-    report.listeners = {{"mux", "/var/run/saslauthd/mux", "default"}};
+    report.listeners = {{"mux", "/var/run/saslauthd/mux", "default", "saslauthd"},
+                        {"submission", "/private/auth", "default", "dovecot"}};
     BackendStatus local{"local", "sasldb", 2, 64, {{1205, "idle", 3423}, {1206, "busy", 12}}, 5, 1024, 6,
                         8,       9,        1, {}};
     local.workers.push_back({1207, "starting", 0});
@@ -77,8 +78,9 @@ worker of local  1205  idle         3423
 worker of local  1206  busy           12
 worker of local  1207  starting        0
 
-LISTENER  ROUTE    SOCKET
-mux       default  /var/run/saslauthd/mux
+LISTENER    PROTOCOL   ROUTE    SOCKET
+mux         saslauthd  default  /var/run/saslauthd/mux
+submission  dovecot    default  /private/auth
 
 BACKEND  TYPE    IDLE  BUSY  STARTING  KEPT  MAX  STARTED  LOST
 local    sasldb     1     1         1     2   64        9     1
@@ -211,8 +213,8 @@ TEST_CASE("no text of a status can steer the terminal or forge a line", "[status
     BackendStatus& backend = report.backends.front();
     for (std::string* text :
          {&report.version, &report.listeners[0].name, &report.listeners[0].socket, &report.listeners[0].route,
-          &backend.name, &backend.type, &backend.workers[0].state, &backend.servers[0].name,
-          &backend.servers[0].state, &backend.servers[0].problem})
+          &report.listeners[0].protocol, &backend.name, &backend.type, &backend.workers[0].state,
+          &backend.servers[0].name, &backend.servers[0].state, &backend.servers[0].problem})
         *text = hostile;
     const std::string text = text_of(report);
     CHECK(static_cast<std::size_t>(std::ranges::count(text, '\n')) == lines);
