@@ -2,6 +2,8 @@
 #pragma once
 
 #include "base/unique_fd.hpp"
+#include "daemon/lock_file.hpp"
+#include "daemon/unix_address.hpp"
 
 #include <sys/stat.h>
 #include <sys/types.h>
@@ -22,7 +24,7 @@ struct SocketRights {
     bool operator==(const SocketRights&) const = default;
 };
 
-/// Somebody else serves that path.
+/// Somebody else serves that path, or is about to.
 class SocketInUse : public std::system_error {
 public:
     using std::system_error::system_error;
@@ -32,18 +34,20 @@ public:
 /// another start shall find it.
 ///
 /// Never more open than its rights say, not for a moment. The directory may belong to somebody else: nothing
-/// is touched there but a socket of ours.
+/// is touched there but a socket of ours, and a lock of ours, which is there until the socket has its place.
+/// So of two daemons that are about to serve one path, the second one finds the first.
 class ListeningSocket {
 public:
     enum class Placement : std::uint8_t {
-        at_path,     ///< in the place of what a dead daemon left there
-        beside,      ///< under another name, until take_place()
-        beside_ours, ///< the same, where a front of ours still serves the path
+        at_path, ///< in the place of what a dead daemon left there
+        beside,  ///< under another name, until take_place()
     };
 
-    /// What is no socket, or a socket that somebody serves, is never touched. Throws SocketInUse for the
-    /// latter, else std::system_error, also when `path` is longer than a socket's address can be.
-    ListeningSocket(std::string path, const SocketRights& rights, Placement placement = Placement::at_path);
+    /// What is no socket, or a socket that somebody serves, is never touched, but for one beside us that
+    /// `predecessor` has made: its place is ours to take. Throws SocketInUse for the latter, else
+    /// std::system_error, also when `path` is longer than a socket's address can be.
+    ListeningSocket(std::string path, const SocketRights& rights, Placement placement = Placement::at_path,
+                    const std::optional<SocketMaker>& predecessor = std::nullopt);
 
     /// Who has made a socket that was passed to us, and says who may connect to it.
     enum class Keeper : std::uint8_t {
@@ -64,7 +68,13 @@ public:
 
     [[nodiscard]] Keeper keeper() const noexcept { return keeper_; }
 
-    /// Whoever connects to the path from now on, connects here. Throws std::system_error.
+    /// Of its file, whoever has given it that.
+    [[nodiscard]] mode_t mode() const noexcept { return mode_; }
+
+    [[nodiscard]] bool has_place() const noexcept { return name_ == path_; }
+
+    /// Whoever connects to the path from now on, connects here. Throws SocketInUse when somebody has come to
+    /// serve it since, or std::system_error.
     void take_place();
 
     /// Does nothing to a socket that the service manager keeps. Throws std::system_error.
@@ -80,6 +90,9 @@ private:
     std::string path_;
     std::string name_; ///< where it is now: the path, or beside it
     UniqueFd socket_;
+    std::optional<LockFile> lock_; ///< of the path, while we are beside it
+    std::optional<SocketMaker> predecessor_;
+    UniqueFd found_;       ///< what stood at the path when we came beside it
     struct stat bound_ {}; ///< the name as it was made: its inode, its owner
     mode_t mode_ = 0;      ///< of the name, now
     Keeper keeper_ = Keeper::us;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
 
-#include "base/unique_fd.hpp"
+#include "daemon/lock_file.hpp"
 
+#include <optional>
 #include <stdexcept>
 #include <string>
 
@@ -28,7 +29,6 @@ public:
     RunDirectory(const std::string& path, const std::string& name, bool has_pid_file);
     RunDirectory(const RunDirectory&) = delete;
     RunDirectory& operator=(const RunDirectory&) = delete;
-    ~RunDirectory();
 
     /// Says which process to signal. Does nothing without a pid file.
     void write_pid(pid_t pid);
@@ -39,9 +39,8 @@ private:
     void take_pid_file();
 
     std::string pid_name_;
-    std::string start_lock_name_;
-    UniqueFd start_lock_;
-    UniqueFd pid_file_;
+    std::optional<LockFile> start_lock_;
+    std::optional<LockFile> pid_file_;
 };
 
 } // namespace postern

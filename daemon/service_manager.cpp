@@ -39,6 +39,7 @@ ServiceManager::ServiceManager(EventLoop& loop, Log& log, const ServiceEnvironme
     , name_{escape_log_value(environment.notify_socket)}
     , has_watchdog_{environment.watchdog.has_value()}
     , retry_timer_{loop, [this] { send_waiting(); }}
+    , again_timer_{loop, [this] { say_lost_again(); }}
 {
     for (const std::string& problem : environment.problems)
         log_.warning(problem);
@@ -63,7 +64,7 @@ try {
 
 void ServiceManager::report_ready(std::string_view status)
 {
-    send("READY=1" + status_line(status));
+    report("READY=1" + status_line(status));
 }
 
 /// The time lets systemd tell this reload from one before it.
@@ -71,13 +72,19 @@ void ServiceManager::report_reloading()
 {
     const auto now =
         std::chrono::duration_cast<std::chrono::microseconds>(loop_.clock().now().time_since_epoch());
-    send("RELOADING=1\nMONOTONIC_USEC=" + std::to_string(now.count()) +
-         status_line("reading the configuration"));
+    report("RELOADING=1\nMONOTONIC_USEC=" + std::to_string(now.count()) +
+           status_line("reading the configuration"));
 }
 
 void ServiceManager::report_stopping(std::string_view status)
 {
-    send("STOPPING=1" + status_line(status));
+    report("STOPPING=1" + status_line(status));
+}
+
+void ServiceManager::report(std::string text)
+{
+    report_ = std::move(text);
+    send(report_);
 }
 
 void ServiceManager::feed_watchdog()
@@ -128,6 +135,10 @@ void ServiceManager::send_waiting()
             lose(error_text(errno));
         waiting_.pop_front();
     }
+    if (has_lost_ || !std::exchange(is_told_of_, false))
+        return;
+    back_off_.on_success();
+    log_.notice("the service manager is told again at " + name_);
 }
 
 ServiceManager::Sent ServiceManager::try_send(const Message& message) const noexcept
@@ -157,8 +168,25 @@ ServiceManager::Sent ServiceManager::try_send(const Message& message) const noex
 
 void ServiceManager::lose(const std::string& problem)
 {
-    if (!std::exchange(has_lost_, true))
+    has_lost_ = true;
+    if (!std::exchange(is_told_of_, true))
         log_.warning("the service manager is not told at " + name_ + ": " + problem);
+    if (!address_ || again_timer_.is_scheduled())
+        return;
+    back_off_.on_failure(loop_.clock().now());
+    again_timer_.schedule(back_off_.until());
+}
+
+/// Which message was lost does not matter: the last report replaces those before it, and whoever stores
+/// something takes it away first.
+void ServiceManager::say_lost_again()
+{
+    if (!address_ || !std::exchange(has_lost_, false))
+        return;
+    again_timer_.cancel();
+    if (!report_.empty())
+        send(report_);
+    store_anew_();
 }
 
 } // namespace postern

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
 
+#include "base/back_off.hpp"
 #include "base/event_loop.hpp"
 #include "base/log.hpp"
 #include "base/unique_fd.hpp"
@@ -9,9 +10,11 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace postern {
 
@@ -20,7 +23,7 @@ namespace postern {
 ///
 /// The messages are those of sd_notify(3): datagrams of lines NAME=VALUE. It never answers. Nothing waits for
 /// it: a message that does not fit is sent later, and one that cannot be sent is told of in the log, and
-/// lost.
+/// lost. What counts of those that were lost is said again, after pauses that grow, until it was heard.
 class ServiceManager {
 public:
     /// The log hears what makes no sense in `environment`.
@@ -41,7 +44,14 @@ public:
     /// All that were stored under that name go.
     void remove_stored(const std::string& name);
 
-    /// There is one, and nothing that it was to hear has been lost so far.
+    /// Called when something was lost, and it may be that it listens again: whatever is to be stored there is
+    /// to be stored anew.
+    void on_lost(std::function<void()> store_anew) { store_anew_ = std::move(store_anew); }
+
+    /// Says what was lost again, if anything was, without waiting for the end of a pause.
+    void say_lost_again();
+
+    /// There is one, and all that it was to hear was said, or is waiting to be.
     [[nodiscard]] bool listens() const noexcept { return address_ && !has_lost_; }
 
     /// As far as can be known, it has all that was to be stored.
@@ -55,6 +65,7 @@ private:
     enum class Sent : std::uint8_t { yes, later, never };
 
     void find(const std::string& notify_socket);
+    void report(std::string text);
     void send(std::string text, UniqueFd descriptor = {});
     void send_waiting();
     [[nodiscard]] Sent try_send(const Message& message) const noexcept;
@@ -68,7 +79,12 @@ private:
     UniqueFd socket_;
     std::deque<Message> waiting_;
     Timer retry_timer_;
-    bool has_lost_ = false;
+    std::string report_; ///< the last one: how the daemon is
+    std::function<void()> store_anew_ = [] {};
+    BackOff back_off_;
+    Timer again_timer_;
+    bool has_lost_ = false; ///< and has not said it again
+    bool is_told_of_ = false;
 };
 
 } // namespace postern

@@ -4,7 +4,6 @@
 #include "base/posix_error.hpp"
 #include "daemon/passed_socket.hpp"
 #include "daemon/socket_path.hpp"
-#include "daemon/unix_address.hpp"
 #include "protocol/control_messages.hpp"
 
 #include <sys/socket.h>
@@ -38,21 +37,28 @@ void make_directory_of(const std::string& path)
         throw_errno("directory " + directory);
 }
 
-bool is_open_to_all(const ListenerConfig& listener)
+bool is_open_to_all(const ListeningSocket& socket)
 {
     struct stat directory {};
 
-    return (listener.mode & S_IWOTH) != 0 && ::stat(directory_of(listener.socket).c_str(), &directory) == 0 &&
+    return (socket.mode() & S_IWOTH) != 0 && ::stat(directory_of(socket.path()).c_str(), &directory) == 0 &&
            (directory.st_mode & S_IXOTH) != 0;
 }
 
-/// To the front of a supervisor that is no more; not open when there is none. Whoever has one serves our
-/// sockets, since nobody else could have got past the locks.
+/// To the front of a supervisor that is no more; not open when there is none. Nobody else could have got past
+/// the locks of the run directory.
 UniqueFd connect_to_orphan(const std::string& control_path)
 try {
     return connect_to(control_path);
 } catch (const std::system_error&) { // a path that is no address; who binds it says so
     return {};
+}
+
+/// Of such a front, the supervisor that it had: its sockets are those that this one has made.
+std::optional<SocketMaker> find_orphan(const std::string& control_path)
+{
+    const UniqueFd orphan = connect_to_orphan(control_path);
+    return orphan.is_open() ? std::optional{maker_of(orphan.get())} : std::nullopt;
 }
 
 /// A socket that we have stored is named after the path that it serves now: it may have been bound to another
@@ -91,19 +97,18 @@ Sockets::Sockets(Log& log, ServiceManager& service_manager, const Config& config
     : log_{log}
     , service_manager_{service_manager}
     , control_path_{config.run_directory + "/control"}
-    , has_orphan_{connect_to_orphan(control_path_).is_open()}
+    , orphan_{find_orphan(control_path_)}
     , passed_{std::move(passed)}
 {
-    control_.emplace(control_path_, SocketRights{{}, {}, 0600}, placement());
+    control_.emplace(control_path_, SocketRights{{}, {}, 0600}, placement(), orphan_);
     open(config);
     close_passed();
+    service_manager_.on_lost([this] { store_anew(); });
 }
 
 ListeningSocket::Placement Sockets::placement() const
 {
-    if (has_orphan_)
-        return ListeningSocket::Placement::beside_ours;
-    return are_served_ ? ListeningSocket::Placement::beside : ListeningSocket::Placement::at_path;
+    return orphan_ || are_served_ ? ListeningSocket::Placement::beside : ListeningSocket::Placement::at_path;
 }
 
 void Sockets::open(const Config& config)
@@ -117,9 +122,9 @@ void Sockets::open(const ListenerConfig& listener)
 {
     if (!open_passed(listener)) {
         make_directory_of(listener.socket);
-        listeners_.try_emplace(listener.socket, listener.socket, rights_of(listener), placement());
+        listeners_.try_emplace(listener.socket, listener.socket, rights_of(listener), placement(), orphan_);
     }
-    if (listeners_.at(listener.socket).keeper() == ListeningSocket::Keeper::us && is_open_to_all(listener))
+    if (is_open_to_all(listeners_.at(listener.socket)))
         log_.warning("every user of this host can try passwords at " + listener.socket +
                      ": neither its mode nor that of its directory keeps others out");
 }
@@ -199,8 +204,9 @@ void Sockets::close_all_but(const Config& config)
 
 void Sockets::close()
 {
-    for (const std::string& path : stored_)
-        listeners_.at(path).keep_name(service_manager_.keeps_descriptors());
+    service_manager_.say_lost_again();
+    for (auto& [path, socket] : listeners_)
+        socket.keep_name(stored_.contains(path) && service_manager_.keeps_descriptors());
     stored_.clear();
     listeners_.clear();
     control_.reset();
@@ -216,14 +222,14 @@ Generation::Sockets Sockets::lend(const Config& config) const
 
 void Sockets::take_places(const Config& config)
 {
-    const UniqueFd orphan = has_orphan_ ? connect_to_orphan(control_path_) : UniqueFd{};
+    const UniqueFd orphan = orphan_ ? connect_to_orphan(control_path_) : UniqueFd{};
     for (auto& [path, socket] : listeners_)
         take_place(socket);
     take_place(*control_);
     for (const ListenerConfig& listener : config.listeners)
         give_rights(listener);
     are_served_ = true;
-    if (std::exchange(has_orphan_, false))
+    if (std::exchange(orphan_, std::nullopt))
         dismiss(orphan);
 }
 
@@ -256,12 +262,24 @@ void Sockets::store()
     for (auto& [path, socket] : listeners_) {
         const std::string name = stored_name(path);
         const bool is_ours = socket.keeper() == ListeningSocket::Keeper::us;
-        if (!is_ours || name.empty() || stored_.contains(path) || !service_manager_.listens())
+        if (!is_ours || !socket.has_place() || name.empty() || stored_.contains(path) ||
+            !service_manager_.listens())
             continue;
         service_manager_.store(socket.fd(), name);
         socket.keep_name(true);
         stored_.insert(path);
     }
+}
+
+/// Whether it has those that it was told to store, nobody knows. What an earlier start has stored it has.
+void Sockets::store_anew()
+{
+    if (!are_served_)
+        return;
+    stored_.clear();
+    for (const auto& [path, socket] : listeners_)
+        forget(stored_name(path));
+    store();
 }
 
 } // namespace postern

@@ -7,6 +7,7 @@
 #include "daemon/listening_socket.hpp"
 #include "daemon/service_environment.hpp"
 #include "daemon/service_manager.hpp"
+#include "daemon/unix_address.hpp"
 
 #include <map>
 #include <optional>
@@ -36,7 +37,7 @@ public:
     Sockets& operator=(const Sockets&) = delete;
 
     /// A front that another supervisor has left behind serves them.
-    [[nodiscard]] bool has_orphan() const noexcept { return has_orphan_; }
+    [[nodiscard]] bool has_orphan() const noexcept { return orphan_.has_value(); }
 
     /// Those that are not there yet, for a reload. Throws as the constructor does.
     void open(const Config& config);
@@ -59,6 +60,7 @@ private:
     [[nodiscard]] bool open_passed(const ListenerConfig& listener);
     [[nodiscard]] bool adopt(const std::string& path, PassedDescriptor passed);
     void close_passed();
+    void store_anew();
     void forget(const std::string& name);
     void take_place(ListeningSocket& socket);
     void give_rights(const ListenerConfig& listener);
@@ -67,7 +69,7 @@ private:
     Log& log_;
     ServiceManager& service_manager_;
     std::string control_path_;
-    bool has_orphan_;
+    std::optional<SocketMaker> orphan_; ///< the supervisor that it had, which has made its sockets
     bool are_served_ = false;
     std::vector<PassedDescriptor> passed_;             ///< and not in use yet
     std::map<std::string, ListeningSocket> listeners_; ///< by path

@@ -3,8 +3,11 @@
 
 #include "base/posix_error.hpp"
 
+#include <sys/time.h>
+
 #include <cstddef>
 #include <cstring>
+#include <utility>
 
 namespace postern {
 
@@ -30,16 +33,43 @@ UnixAddress UnixAddress::of_path_or_abstract(const std::string& name)
     return address;
 }
 
-UniqueFd connect_to(const std::string& path)
+namespace {
+
+UniqueFd connected(UniqueFd socket, const UnixAddress& address)
 {
-    const UnixAddress address = UnixAddress::of_path(path);
-    UniqueFd socket{check(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), "socket")};
     if (::connect(socket.get(), address.get(), address.size()) != 0) {
         const int problem = errno;
         socket.reset();
         errno = problem;
     }
     return socket;
+}
+
+} // namespace
+
+UniqueFd connect_to(const std::string& path)
+{
+    const UnixAddress address = UnixAddress::of_path(path);
+    UniqueFd socket{check(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), "socket")};
+    return connected(std::move(socket), address);
+}
+
+UniqueFd connect_patiently_to(const std::string& path, std::chrono::milliseconds patience)
+{
+    const UnixAddress address = UnixAddress::of_path(path);
+    UniqueFd socket{check(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket")};
+    const auto seconds = std::chrono::floor<std::chrono::seconds>(patience);
+    const timeval limit{seconds.count(), std::chrono::microseconds{patience - seconds}.count()};
+    check(::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit), "setsockopt");
+    return connected(std::move(socket), address);
+}
+
+SocketMaker maker_of(int connection)
+{
+    ucred maker{};
+    socklen_t size = sizeof maker;
+    check(::getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &maker, &size), "SO_PEERCRED");
+    return {maker.pid, maker.uid};
 }
 
 } // namespace postern

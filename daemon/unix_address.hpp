@@ -5,7 +5,9 @@
 
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <unistd.h>
 
+#include <chrono>
 #include <string>
 
 namespace postern {
@@ -34,5 +36,20 @@ private:
 /// Never waits. Not open when nobody could be connected to, and errno says why. Throws std::system_error for
 /// a path that is no address.
 [[nodiscard]] UniqueFd connect_to(const std::string& path);
+
+/// The same, but waits so long for room where too many wait to be accepted. EAGAIN: there was none.
+[[nodiscard]] UniqueFd connect_patiently_to(const std::string& path, std::chrono::milliseconds patience);
+
+/// Who has made a socket listen. The process may be gone, and another one have its socket.
+struct SocketMaker {
+    pid_t pid = 0; ///< 0: it is in no namespace that shows it to us
+    uid_t user = 0;
+
+    bool operator==(const SocketMaker&) const = default;
+};
+
+/// Of the socket that a connection leads to, as the kernel has kept it (SO_PEERCRED). Throws
+/// std::system_error.
+[[nodiscard]] SocketMaker maker_of(int connection);
 
 } // namespace postern

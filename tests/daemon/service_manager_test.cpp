@@ -6,6 +6,7 @@
 #include "tests/support/recording_log.hpp"
 #include "tests/support/temporary_directory.hpp"
 
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <catch2/catch.hpp>
@@ -130,6 +131,32 @@ TEST_CASE("a watchdog that bites sooner than a front can be replaced is told of"
     const Told told{directory.file("notify"), 2'000'000us};
     REQUIRE(told.log.lines.size() == 1);
     CHECK_THAT(told.log.lines[0], Contains("shorter than 10 s"));
+    const Told just_enough{directory.file("notify"), 10'000'000us};
+    CHECK(just_enough.log.lines.empty());
+}
+
+TEST_CASE("a watchdog that does not read is not fed more than it has to eat", "[service manager]")
+{
+    TemporaryDirectory directory;
+    const NotifyListener listener{directory.file("notify")};
+    Told told{directory.file("notify"), 60'000'000us};
+    for (int i = 0; i < 600; ++i)
+        told.manager.feed_watchdog();
+    CHECK(told.manager.listens());
+    CHECK(told.log.lines.empty());
+}
+
+TEST_CASE("more that is lost does not put off the next attempt", "[service manager]")
+{
+    TemporaryDirectory directory;
+    Told told{directory.file("notify")};
+    int tries = 0;
+    told.manager.on_lost([&] { ++tries; });
+    told.manager.report_ready("fine");
+    told.clock.advance(100ms);
+    told.manager.report_ready("fine");
+    told.wait(0ms);
+    CHECK(tries == 1);
 }
 
 TEST_CASE("without a service manager nothing is said, stored or logged", "[service manager]")
@@ -155,6 +182,129 @@ TEST_CASE("a service manager that cannot be reached is told of once, and trusted
     CHECK_FALSE(told.manager.keeps_descriptors());
     REQUIRE(told.log.lines.size() == 1);
     CHECK_THAT(told.log.lines[0], Contains("the service manager is not told"));
+}
+
+TEST_CASE("what was lost is said again when somebody listens: the last report, and what is stored",
+          "[service manager]")
+{
+    TemporaryDirectory directory;
+    Told told{directory.file("notify")};
+    int stored_anew = 0;
+    told.manager.on_lost([&] { ++stored_anew; });
+    told.manager.report_reloading();
+    told.manager.report_ready("fine");
+    told.manager.remove_stored("/run/mux");
+    CHECK_FALSE(told.manager.listens());
+    CHECK_FALSE(told.manager.keeps_descriptors());
+    REQUIRE(told.log.lines.size() == 1);
+
+    NotifyListener listener{directory.file("notify")};
+    told.wait(99ms);
+    CHECK(listener.hear().text.empty());
+    told.wait(1ms);
+    CHECK(listener.hear().text == "READY=1\nSTATUS=fine");
+    CHECK(listener.hear().text.empty());
+    CHECK(stored_anew == 1);
+    CHECK(told.manager.listens());
+    CHECK(told.manager.keeps_descriptors());
+    REQUIRE(told.log.lines.size() == 2);
+    CHECK_THAT(told.log.lines[1], Contains("is told again at " + directory.file("notify")));
+    told.wait(100s);
+    CHECK(stored_anew == 1);
+    CHECK(listener.hear().text.empty());
+}
+
+TEST_CASE("somebody who is gone again is told of again", "[service manager]")
+{
+    TemporaryDirectory directory;
+    Told told{directory.file("notify")};
+    for (int outage = 1; outage <= 3; ++outage) {
+        told.manager.report_ready("fine");
+        CHECK_FALSE(told.manager.listens());
+        const NotifyListener listener{directory.file("notify")};
+        told.wait(100ms); // as after the first outage: the pauses start over
+        CHECK(told.manager.listens());
+        REQUIRE(told.log.lines.size() == static_cast<std::size_t>(2 * outage));
+        std::filesystem::remove(directory.file("notify"));
+    }
+}
+
+TEST_CASE("while nobody listens, it is tried again after pauses that grow", "[service manager]")
+{
+    TemporaryDirectory directory;
+    Told told{directory.file("notify")};
+    int tries = 0;
+    told.manager.on_lost([&] { ++tries; });
+    told.manager.report_ready("fine");
+    for (const auto pause : {100ms, 200ms, 400ms, 800ms, 1600ms}) {
+        const int before = tries;
+        told.wait(pause - 1ms);
+        CHECK(tries == before);
+        told.wait(1ms);
+        CHECK(tries == before + 1);
+    }
+    CHECK_FALSE(told.manager.listens());
+    CHECK(told.log.lines.size() == 1);
+}
+
+TEST_CASE("what was lost can be said again at once, and is not said a third time", "[service manager]")
+{
+    TemporaryDirectory directory;
+    Told told{directory.file("notify")};
+    told.manager.say_lost_again();
+    told.manager.report_stopping("over");
+    NotifyListener listener{directory.file("notify")};
+    told.manager.say_lost_again();
+    CHECK(listener.hear().text == "STOPPING=1\nSTATUS=over");
+    CHECK(told.manager.keeps_descriptors());
+    told.wait(100s);
+    told.manager.say_lost_again();
+    CHECK(listener.hear().text.empty());
+}
+
+TEST_CASE("a descriptor that cannot be stored now is asked for again", "[service manager]")
+{
+    TemporaryDirectory directory;
+    NotifyListener listener{directory.file("notify")};
+    Told told{directory.file("notify")};
+    const Pipe pipe = make_pipe();
+    told.manager.on_lost([&] { told.manager.store(pipe.read_end.get(), "/run/mux"); });
+    rlimit before{};
+    REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+    const int next = UniqueFd{::fcntl(pipe.read_end.get(), F_DUPFD_CLOEXEC, 0)}.get();
+    const rlimit no_more{static_cast<rlim_t>(next), before.rlim_max};
+    REQUIRE(::setrlimit(RLIMIT_NOFILE, &no_more) == 0);
+    told.manager.store(pipe.read_end.get(), "/run/mux");
+    REQUIRE(::setrlimit(RLIMIT_NOFILE, &before) == 0);
+    CHECK_FALSE(told.manager.keeps_descriptors());
+    REQUIRE(told.log.lines.size() == 1);
+    CHECK_THAT(told.log.lines[0], Contains("Too many open files"));
+    told.wait(100ms);
+    const auto heard = listener.hear();
+    CHECK(heard.text == "FDSTORE=1\nFDNAME=/run/mux");
+    CHECK(heard.descriptors.size() == 1);
+    CHECK(told.manager.keeps_descriptors());
+}
+
+TEST_CASE("one that has not read for too long hears again what did not fit, when it reads",
+          "[service manager]")
+{
+    TemporaryDirectory directory;
+    NotifyListener listener{directory.file("notify")};
+    Told told{directory.file("notify")};
+    const Pipe pipe = make_pipe();
+    told.manager.on_lost([&] { told.manager.store(pipe.read_end.get(), "anew"); });
+    while (told.manager.listens())
+        told.manager.store(pipe.read_end.get(), "name");
+    std::string last;
+    for (int turns = 0; last != "FDSTORE=1\nFDNAME=anew" && turns < 300; ++turns) {
+        for (auto next = listener.hear(); !next.text.empty(); next = listener.hear())
+            last = next.text;
+        told.wait(100ms);
+    }
+    CHECK(last == "FDSTORE=1\nFDNAME=anew");
+    CHECK(told.manager.keeps_descriptors());
+    CHECK(told.log.lines.size() == 2);
 }
 
 TEST_CASE("one that does not read keeps nobody waiting, and hears everything in its order later",

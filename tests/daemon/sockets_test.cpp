@@ -66,6 +66,14 @@ public:
         return texts;
     }
 
+    /// Nobody hears any more what it is told.
+    void leave()
+    {
+        listener_.reset();
+        fs::remove(path("notify"));
+    }
+    void come_back() { listener_.emplace(path("notify")); }
+
     std::vector<PassedDescriptor> stored; ///< what the service manager has, after told()
 
 private:
@@ -146,6 +154,82 @@ TEST_CASE("who connects between two starts is there for the second one", "[socke
     CHECK(::recv(taken.get(), &byte, 1, MSG_DONTWAIT) == 1);
     second.serve(config);
     CHECK(host.told().empty()); // it is still stored
+}
+
+TEST_CASE("sockets are stored anew where the service manager may have missed one", "[sockets]")
+{
+    const bool was_there_before = GENERATE(true, false);
+    Host host;
+    const Config config = host.config({"a"});
+    Start start{host, config};
+    if (was_there_before) {
+        start.serve(config);
+        host.told();
+    }
+    host.leave();
+    start.manager.report_ready("fine");
+    start.serve(config); // as a reload does
+    host.come_back();
+    const std::vector<std::string> anew{"READY=1\nSTATUS=fine", "FDSTOREREMOVE=1\nFDNAME=" + host.path("a"),
+                                        "FDSTORE=1\nFDNAME=" + host.path("a")};
+    SECTION("when it listens again")
+    {
+        start.manager.say_lost_again();
+        CHECK(host.told() == anew);
+        start.serve(config);
+        CHECK(host.told().empty());
+        start.sockets.close();
+        CHECK(host.told().empty());
+    }
+    SECTION("at the end")
+    {
+        start.sockets.close();
+        CHECK(host.told() == anew);
+    }
+    CHECK(connect_to(host.path("a")).is_open());
+}
+
+TEST_CASE("a name goes at the end where the service manager is still away", "[sockets]")
+{
+    Host host;
+    const Config config = host.config({"a"});
+    Start start{host, config};
+    start.serve(config);
+    host.leave();
+    start.manager.report_stopping("over");
+    start.sockets.close();
+    CHECK_FALSE(fs::exists(host.path("a")));
+}
+
+TEST_CASE("what an earlier start has stored stays stored until it is served again", "[sockets]")
+{
+    Host host;
+    const Config config = host.config({"a"});
+    {
+        Start first{host, config};
+        first.serve(config);
+        host.told();
+        first.sockets.close();
+    }
+    Start second{host, config, std::move(host.stored)};
+    host.leave();
+    second.manager.report_stopping("cannot start");
+    host.come_back();
+    second.sockets.close();
+    CHECK(host.told() == std::vector<std::string>{"STOPPING=1\nSTATUS=cannot start"});
+    CHECK(fs::exists(host.path("a")));
+}
+
+TEST_CASE("a socket that has no place yet is not stored", "[sockets]")
+{
+    Host host;
+    const Config one = host.config({"a"});
+    Start start{host, one};
+    start.serve(one);
+    start.sockets.open(host.config({"a", "b"}));
+    host.told();
+    start.sockets.store();
+    CHECK(host.told().empty());
 }
 
 TEST_CASE("a socket that took its place by a new name is found again under its path", "[sockets]")
@@ -288,6 +372,61 @@ TEST_CASE("a unit's socket serves the listener of its path, and stays the unit's
     CHECK_THROWS_AS(start.sockets.open(config), SocketInUse); // that takes a restart
     start.sockets.close();
     CHECK(connect_to(host.path("a")).is_open());
+}
+
+TEST_CASE("a socket that every user of the host can reach is told of, whoever has made it", "[sockets]")
+{
+    struct Door {
+        mode_t directory;
+        mode_t socket;
+        bool is_wide;
+    };
+    const auto door = GENERATE(Door{0755, 0666, true}, Door{0711, 0622, true}, Door{0700, 0666, false},
+                               Door{0755, 0660, false});
+    const bool is_units = GENERATE(true, false);
+    CAPTURE(door.directory, door.socket, is_units);
+    Host host;
+    fs::permissions(fs::path{host.path("a")}.parent_path(), fs::perms{door.directory});
+    const Config config = host.config({"a"}, is_units ? 0600 : door.socket); // a unit says it itself
+    std::vector<PassedDescriptor> units;
+    if (is_units) {
+        units = passed(make_bound_socket(host.path("a")), "postern.socket");
+        REQUIRE(::chmod(host.path("a").c_str(), door.socket) == 0);
+    }
+    const Start start{host, config, std::move(units)};
+    REQUIRE(start.log.lines.size() == (door.is_wide ? 1 : 0));
+    if (door.is_wide)
+        CHECK_THAT(start.log.lines[0],
+                   Contains("every user of this host can try passwords at " + host.path("a")));
+}
+
+TEST_CASE("beside a front that was left behind, only a socket that its supervisor made is not in the way",
+          "[sockets]")
+{
+    Host host;
+    const Config config = host.config({"a"});
+    const UniqueFd control = make_bound_socket(host.path("control")); // who made it is this process
+    SECTION("its own")
+    {
+        const UniqueFd served = make_bound_socket(host.path("a"));
+        Start start{host, config};
+        CHECK(start.sockets.has_orphan());
+        start.serve(config);
+        while (take_connection(served.get()).is_open()) // who asked whose it is
+            ;
+        CHECK(connect_to(host.path("a")).is_open());
+        CHECK_FALSE(take_connection(served.get()).is_open());
+        CHECK(take_connection(listener_of(start, config)).is_open());
+    }
+    SECTION("a stranger's")
+    {
+        const Stranger stranger{host.path("a")};
+        CHECK_THROWS_AS((Start{host, config}), SocketInUse);
+        REQUIRE(stranger.has_peer()); // who asked whose it is
+        CHECK(connect_to(host.path("a")).is_open());
+        CHECK(stranger.has_peer());
+        CHECK(connect_to(host.path("control")).is_open());
+    }
 }
 
 TEST_CASE("a unit's socket serves the listener also where its directory has two names", "[sockets]")

@@ -6,7 +6,11 @@
 #include "daemon/unix_address.hpp"
 
 #include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <string>
 
@@ -30,5 +34,43 @@ inline UniqueFd take_connection(int socket)
     check(::fcntl(socket, F_SETFL, flags | O_NONBLOCK), "fcntl");
     return UniqueFd{::accept4(socket, nullptr, nullptr, SOCK_CLOEXEC)};
 }
+
+/// Somebody who is not us: a process of its own that listens there.
+class Stranger {
+public:
+    explicit Stranger(const std::string& path) : socket_{listen_elsewhere(path, pid_)} {}
+    Stranger(const Stranger&) = delete;
+    Stranger& operator=(const Stranger&) = delete;
+
+    ~Stranger()
+    {
+        ::kill(pid_, SIGKILL);
+        ::waitpid(pid_, nullptr, 0);
+    }
+
+    [[nodiscard]] pid_t pid() const noexcept { return pid_; }
+
+    /// Whether somebody has connected to him.
+    [[nodiscard]] bool has_peer() const { return take_connection(socket_.get()).is_open(); }
+
+private:
+    /// Who makes it listen counts, whoever has it besides.
+    static UniqueFd listen_elsewhere(const std::string& path, pid_t& pid)
+    {
+        UniqueFd socket = make_bound_socket(path, SOCK_STREAM, false);
+        pid = check(::fork(), "fork");
+        if (pid == 0) {
+            ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+            ::listen(socket.get(), SOMAXCONN);
+            ::kill(::getpid(), SIGSTOP);
+            ::_exit(0);
+        }
+        check(::waitpid(pid, nullptr, WUNTRACED), "waitpid");
+        return socket;
+    }
+
+    pid_t pid_ = 0;
+    UniqueFd socket_;
+};
 
 } // namespace postern

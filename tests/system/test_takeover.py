@@ -17,6 +17,7 @@ from support.load import Expected, right_and_wrong, wrong_answers
 from support.places import POSTERND
 from support.processes import all_processes
 from support.sasldb import ALICE, BOB
+from support.wire import ask
 
 LOGINS = right_and_wrong(ALICE) + right_and_wrong(BOB)
 FAULT_LOGINS = [Expected("anybody", "good", "", True), Expected("anybody", "bad", "", False)]
@@ -117,6 +118,25 @@ def test_a_start_that_fails_leaves_the_old_front_as_it_was(orphaned):
     end(orphaned.family)
 
 
+def test_who_has_come_to_serve_the_path_keeps_it_beside_a_front_that_was_left_behind(orphaned):
+    os.unlink(orphaned.socket)
+    with socket.socket(socket.AF_UNIX) as stranger:
+        stranger.bind(str(orphaned.socket))
+        stranger.listen()
+        failed = subprocess.run([POSTERND, "-a", "sasldb", "-m", orphaned.directory, "-f"],
+                                capture_output=True, text=True, timeout=30, check=False)
+        assert failed.returncode == 1
+        assert (f"socket {orphaned.socket} (somebody else serves it: process {os.getpid()} of user 0 has made it listen)"
+                in failed.stderr)
+        stranger.accept()[0].close()  # who asked whose it is
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(orphaned.socket))
+            stranger.settimeout(10)
+            stranger.accept()[0].close()
+    assert control.status(orphaned.directory)["supervisor"] == 0, "the old front is as it was"
+    end(orphaned.family)
+
+
 def test_a_dead_front_s_control_socket_keeps_no_start_out(orphaned, start_postern):
     end(orphaned.family)
     assert "control" in os.listdir(orphaned.directory)
@@ -205,6 +225,31 @@ def test_two_daemons_do_not_share_a_run_directory_whichever_way_they_are_started
     assert "currently running" in second.stderr
     assert control.status(postern.directory)["supervisor"] == postern.pid
     assert wrong_answers(postern.ask, LOGINS) == []
+
+
+def test_of_two_daemons_that_are_started_at_once_for_one_path_one_serves_it_and_the_other_says_why(sasldb, tmp_path):
+    private = tmp_path / "private"  # somebody else's, as Postfix's is
+    private.mkdir(mode=0o700)
+    os.chown(private, 65534, 65534)
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / f"{name}.conf").write_text(
+            f"[daemon]\nrun_directory = {tmp_path}/{name}\n[listener a]\nsocket = {private}/auth\n"
+            "[backend local]\ntype = sasldb\n[route]\ndefault = local\n")
+    for _ in range(5):
+        started = {name: subprocess.Popen([POSTERND, "--config", tmp_path / f"{name}.conf", "-f"],
+                                          stderr=subprocess.PIPE, text=True) for name in ("one", "other")}
+        eventually(lambda: any(daemon.poll() is not None for daemon in started.values()), "one of them has ended", 15)
+        loser = next(name for name, daemon in started.items() if daemon.poll() is not None)
+        winner = next(name for name in started if name != loser)
+        eventually(lambda: serves(tmp_path / winner), "the other one serves", 15)
+        assert f"socket {private}/auth (" in started[loser].stderr.read()
+        assert started[loser].returncode == 1
+        assert ask(private / "auth", ALICE.user, ALICE.password, realm=ALICE.realm).is_accepted
+        assert os.listdir(private) == ["auth"]
+        started[winner].terminate()
+        assert started[winner].wait(20) == 0
+        assert os.listdir(private) == []
 
 
 def test_a_caller_who_does_not_wait_for_the_start_gets_a_daemon_all_the_same(sasldb, tmp_path):
