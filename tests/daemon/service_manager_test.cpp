@@ -269,6 +269,10 @@ TEST_CASE("a descriptor that cannot be stored now is asked for again", "[service
     Told told{directory.file("notify")};
     const Pipe pipe = make_pipe();
     told.manager.on_lost([&] { told.manager.store(pipe.read_end.get(), "/run/mux"); });
+    Log& log = told.log;
+    const Clock& clock = told.loop.clock();
+    log.warning("UBSan looks at the type of an object once, and needs descriptors for it");
+    static_cast<void>(clock.now());
     rlimit before{};
     REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
     const int next = UniqueFd{::fcntl(pipe.read_end.get(), F_DUPFD_CLOEXEC, 0)}.get();
@@ -277,8 +281,8 @@ TEST_CASE("a descriptor that cannot be stored now is asked for again", "[service
     told.manager.store(pipe.read_end.get(), "/run/mux");
     REQUIRE(::setrlimit(RLIMIT_NOFILE, &before) == 0);
     CHECK_FALSE(told.manager.keeps_descriptors());
-    REQUIRE(told.log.lines.size() == 1);
-    CHECK_THAT(told.log.lines[0], Contains("Too many open files"));
+    REQUIRE(told.log.lines.size() == 2);
+    CHECK_THAT(told.log.lines[1], Contains("Too many open files"));
     told.wait(100ms);
     const auto heard = listener.hear();
     CHECK(heard.text == "FDSTORE=1\nFDNAME=/run/mux");
