@@ -32,4 +32,10 @@ namespace postern {
     return result;
 }
 
+/// Whether they are the same but for the case of their letters.
+[[nodiscard]] constexpr bool is_same_word(std::string_view one, std::string_view other) noexcept
+{
+    return std::ranges::equal(one, other, {}, lower, lower);
+}
+
 } // namespace postern
