@@ -14,7 +14,7 @@
 // response", later ones for "an empty one"; "=" is an empty one for all, as in SMTP (RFC 4954).
 #include "protocol/dovecot_auth.hpp"
 
-#include "base/lower_case.hpp"
+#include "protocol/sasl_mechanism.hpp"
 
 #include <arpa/inet.h>
 #include <sodium.h>
@@ -28,11 +28,6 @@ namespace postern::dovecot {
 namespace {
 
 using Why = Broken::Why;
-
-bool is_same_name(std::string_view one, std::string_view other) noexcept
-{
-    return std::ranges::equal(one, other, {}, lower, lower);
-}
 
 /// An id is a number of 32 bits, and not zero.
 std::optional<std::uint32_t> take_id(FieldReader& fields) noexcept
@@ -114,13 +109,6 @@ void write_code(LineWriter& line, Failure::Code code)
 }
 
 } // namespace
-
-const Mechanism* find_mechanism(std::string_view name) noexcept
-{
-    const auto* const found = std::ranges::find_if(
-        mechanisms, [name](const Mechanism& mechanism) { return is_same_name(mechanism.name, name); });
-    return found == mechanisms.end() ? nullptr : found;
-}
 
 std::string_view broken_text(Broken::Why why) noexcept
 {
@@ -254,10 +242,10 @@ std::string_view write_handshake(std::span<char> memory, const Handshake& handsh
     LineWriter lines{memory};
     lines.begin("VERSION").number(version_major).number(version_minor).end();
     for (const std::string_view name : handshake.mechanisms) {
-        const Mechanism* const mechanism = find_mechanism(name);
+        const sasl::MechanismFacts* const mechanism = sasl::find_mechanism(name);
         if (mechanism == nullptr)
             throw std::logic_error{"a handshake offers only mechanisms that there are"};
-        lines.begin("MECH").field(mechanism->name).field(mechanism->flags).end();
+        lines.begin("MECH").field(mechanism->name).field(mechanism->properties).end();
     }
     lines.begin("SPID").number(handshake.server_pid).end();
     lines.begin("CUID").number(handshake.connection).end();

@@ -15,28 +15,10 @@
 /// The Dovecot authentication protocol as its server speaks it, to Postfix (smtpd_sasl_type = dovecot), Exim
 /// (driver = dovecot) and others.
 ///
-/// It carries SASL and knows nothing of it: what stands in a response or a challenge are bytes. Facts are
-/// from Dovecot's documentation (auth_protocol), and from what Dovecot 2.3.19, Postfix 3.7 and Exim 4.96
-/// send.
+/// It carries SASL and knows nothing of it but the names of mechanisms: what stands in a response or a
+/// challenge are bytes. Facts are from Dovecot's documentation (auth_protocol), and from what Dovecot 2.3.19,
+/// Postfix 3.7 and Exim 4.96 send.
 namespace postern::dovecot {
-
-/// A mechanism as a handshake lists it.
-struct Mechanism {
-    std::string_view name;
-    std::string_view flags; ///< with TABs between them: what Postfix's smtpd_sasl_security_options look at
-};
-
-/// Those that Postern has, with Dovecot's flags.
-inline constexpr std::array mechanisms{
-    Mechanism{"PLAIN", "plaintext"},
-    Mechanism{"LOGIN", "plaintext"},
-    Mechanism{"CRAM-MD5", "dictionary\tactive"},
-    Mechanism{"SCRAM-SHA-1", "mutual-auth"},
-    Mechanism{"SCRAM-SHA-256", "mutual-auth"},
-};
-
-/// In letters of any case; null when Postern does not have it.
-[[nodiscard]] const Mechanism* find_mechanism(std::string_view name) noexcept;
 
 // --- what a server reads -----------------------------------------------------------------------------------
 

@@ -140,9 +140,8 @@ ClientSide::Next ClientSide::next(std::span<char> arrived)
 
 bool ClientSide::has_offered(std::string_view mechanism) const noexcept
 {
-    return std::ranges::any_of(offers_, [mechanism](const Offer& offer) {
-        return std::ranges::equal(offer.name, mechanism, {}, lower, lower);
-    });
+    return std::ranges::any_of(
+        offers_, [mechanism](const Offer& offer) { return is_same_word(offer.name, mechanism); });
 }
 
 ServerLine ClientSide::take_line(std::span<char> line)

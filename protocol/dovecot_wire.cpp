@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "protocol/dovecot_wire.hpp"
 
-#include <sodium.h>
+#include "base/base64.hpp"
+#include "base/nul_byte.hpp"
 
 #include <algorithm>
 #include <array>
@@ -14,7 +15,6 @@ namespace postern::dovecot {
 
 namespace {
 
-constexpr int base64_variant = sodium_base64_VARIANT_ORIGINAL;
 constexpr char escape = '\1';
 
 /// The bytes that cannot stand in a field, each with its letter behind the escape byte.
@@ -33,17 +33,11 @@ char unescaped(char letter) noexcept
     return found == escapes.end() ? letter : found->first;
 }
 
-/// libsodium 1.0.18 takes bytes above 127 for digits of base64, where a char has a sign.
-bool is_ascii(char byte) noexcept
-{
-    return static_cast<unsigned char>(byte) < 0x80;
-}
-
 /// It becomes shorter and stays where it is. Nothing when it is malformed.
 std::optional<std::string_view> unescape(std::span<char> field) noexcept
 {
     const std::string_view text{field.data(), field.size()};
-    if (text.find('\0') != std::string_view::npos)
+    if (has_nul(text))
         return std::nullopt;
     std::size_t size = std::min(text.find(escape), text.size());
     for (std::size_t i = size; i < field.size(); ++i) {
@@ -66,16 +60,11 @@ std::optional<std::string_view> decode_base64(std::string_view text, std::span<c
 {
     if (text.empty() || text == "=")
         return std::string_view{};
-    const std::size_t raw_bytes_max = text.size() / 4 * 3;
+    const std::size_t raw_bytes_max = base64_bytes_max(text.size());
     if (memory.size() < raw_bytes_max)
         throw std::length_error{"a response does not fit its buffer"};
-    std::size_t size = 0;
-    if (std::ranges::all_of(text, is_ascii) &&
-        sodium_base642bin(reinterpret_cast<unsigned char*>(memory.data()), raw_bytes_max, text.data(),
-                          text.size(), nullptr, &size, nullptr, base64_variant) == 0)
-        return std::string_view{memory.data(), size};
-    sodium_memzero(memory.data(), raw_bytes_max);
-    return std::nullopt;
+    const auto size = read_base64(text, memory.first(raw_bytes_max));
+    return size ? std::optional{std::string_view{memory.data(), *size}} : std::nullopt;
 }
 
 std::optional<std::uint32_t> decimal(std::string_view text) noexcept
@@ -145,14 +134,11 @@ LineWriter& LineWriter::escaped(std::string_view name, std::string_view value)
     return *this;
 }
 
-/// libsodium ends it with a NUL, whose place the next byte takes: a line goes on with a TAB or an LF.
+/// The NUL behind it is where the next byte comes: a line goes on with a TAB or an LF.
 LineWriter& LineWriter::base64(std::string_view name, std::string_view raw)
 {
     field(name);
-    const std::size_t text_bytes = sodium_base64_encoded_len(raw.size(), base64_variant);
-    sodium_bin2base64(room(text_bytes).data(), text_bytes, reinterpret_cast<const unsigned char*>(raw.data()),
-                      raw.size(), base64_variant);
-    size_ += text_bytes - 1;
+    size_ += write_base64(room(base64_size(raw.size()) + 1), raw).size();
     return *this;
 }
 

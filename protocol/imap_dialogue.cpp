@@ -10,199 +10,24 @@
 // strings are literals, whose bytes are counted, so that a line break in a password is a byte of it.
 //
 // A server may send back what it got. Reasons quote it only as long as it has not seen credentials; later no
-// more than the status and those response codes that are written below.
+// more than the status and those response codes that are known (imap_status.cpp).
 #include "protocol/imap_dialogue.hpp"
 
-#include <sodium.h>
-#include <strings.h>
+#include "base/lower_case.hpp"
+#include "base/nul_byte.hpp"
+#include "protocol/imap_status.hpp"
+#include "protocol/imap_writer.hpp"
 
 #include <algorithm>
 #include <array>
 #include <cassert>
-#include <cstring>
-#include <stdexcept>
 #include <utility>
 
 namespace postern::imap {
 
-namespace {
-
-constexpr int base64 = sodium_base64_VARIANT_ORIGINAL;
-
-/// Writes into memory where passwords may live.
-class TextWriter {
-public:
-    explicit TextWriter(std::span<char> memory) noexcept : memory_{memory} {}
-
-    [[nodiscard]] std::string_view written() const noexcept { return {memory_.data(), size_}; }
-
-    TextWriter& operator<<(std::string_view text)
-    {
-        const std::span<char> place = room(text.size());
-        std::ranges::copy(text, place.begin());
-        size_ += text.size();
-        return *this;
-    }
-
-    void quoted(std::string_view text)
-    {
-        *this << "\"";
-        for (const char byte : text) {
-            if (byte == '"' || byte == '\\')
-                *this << "\\";
-            *this << std::string_view{&byte, 1};
-        }
-        *this << "\"";
-    }
-
-    /// The initial response of PLAIN, which is put together behind the place of its base64.
-    void plain(std::string_view user, std::string_view password)
-    {
-        const std::size_t raw_bytes = 2 + user.size() + password.size();
-        const std::size_t text_bytes = sodium_base64_encoded_len(raw_bytes, base64); // with a NUL
-        const std::span<char> place = room(text_bytes + raw_bytes);
-        const std::span<char> raw = place.subspan(text_bytes);
-        raw[0] = raw[1 + user.size()] = '\0';
-        std::ranges::copy(user, raw.begin() + 1);
-        std::ranges::copy(password, raw.end() - static_cast<std::ptrdiff_t>(password.size()));
-        sodium_bin2base64(place.data(), text_bytes, reinterpret_cast<const unsigned char*>(raw.data()),
-                          raw_bytes, base64);
-        sodium_memzero(raw.data(), raw_bytes);
-        size_ += text_bytes - 1;
-    }
-
-private:
-    [[nodiscard]] std::span<char> room(std::size_t bytes) const
-    {
-        if (memory_.size() - size_ < bytes)
-            throw std::length_error{"a command does not fit its buffer"};
-        return memory_.subspan(size_, bytes);
-    }
-
-    std::span<char> memory_;
-    std::size_t size_ = 0;
-};
-
-bool is_same_word(std::string_view one, std::string_view other) noexcept
-{
-    return one.size() == other.size() && ::strncasecmp(one.data(), other.data(), one.size()) == 0;
-}
-
-/// The word in front of the next blank; that and the blank are taken off `text`.
-std::string_view take_word(std::string_view& text) noexcept
-{
-    const std::string_view word = text.substr(0, text.find(' '));
-    text.remove_prefix(std::min(word.size() + 1, text.size()));
-    return word;
-}
-
-/// "OK [CODE arguments] text".
-struct Status {
-    explicit Status(std::string_view text) noexcept : word{take_word(text)}
-    {
-        const std::size_t end = text.find(']');
-        if (!text.starts_with('[') || end == std::string_view::npos)
-            return;
-        arguments = text.substr(1, end - 1);
-        code = take_word(arguments);
-    }
-
-    [[nodiscard]] bool is(std::string_view other) const noexcept { return is_same_word(word, other); }
-
-    std::string_view word;
-    std::string_view code;
-    std::string_view arguments;
-};
-
-/// What a refusal with that response code (RFC 5530, RFC 2221) is. Of any other it is what NO says:
-/// rejected.
-struct RefusalCode {
-    std::string_view name;
-    Verdict verdict;
-    bool password_was_right = false;
-};
-
-constexpr std::array refusal_codes{
-    RefusalCode{"AUTHENTICATIONFAILED", Verdict::rejected},
-    RefusalCode{"AUTHORIZATIONFAILED", Verdict::barred, true},
-    RefusalCode{"EXPIRED", Verdict::barred},
-    RefusalCode{"CONTACTADMIN", Verdict::barred},
-    RefusalCode{"NOPERM", Verdict::barred},
-    RefusalCode{"UNAVAILABLE", Verdict::unavailable},
-    RefusalCode{"SERVERBUG", Verdict::unavailable},
-    RefusalCode{"CLIENTBUG", Verdict::unavailable},
-    RefusalCode{"CANNOT", Verdict::unavailable},
-    RefusalCode{"INUSE", Verdict::unavailable},
-    RefusalCode{"LIMIT", Verdict::unavailable},
-    RefusalCode{"PRIVACYREQUIRED", Verdict::unavailable},
-    RefusalCode{"REFERRAL", Verdict::unavailable},
-};
-
-const RefusalCode* find_refusal_code(std::string_view name) noexcept
-{
-    const auto found = std::ranges::find_if(
-        refusal_codes, [name](const RefusalCode& code) { return is_same_word(code.name, name); });
-    return found == refusal_codes.end() ? nullptr : &*found;
-}
-
-/// Holds nothing that a server could have made up: it is told behind credentials.
-std::string summary(const Status& status)
-{
-    constexpr std::array words{std::string_view{"OK"}, std::string_view{"NO"}, std::string_view{"BAD"},
-                               std::string_view{"BYE"}};
-    const auto word = std::ranges::find_if(words, [&](std::string_view known) { return status.is(known); });
-    if (word == words.end())
-        return "something else";
-    const RefusalCode* const code = find_refusal_code(status.code);
-    return std::string{*word} + (code == nullptr ? "" : " [" + std::string{code->name} + "]");
-}
-
-/// Whether it can stand between quotes.
-bool can_be_quoted(std::string_view text) noexcept
-{
-    return std::ranges::none_of(text, [](char byte) {
-        return byte == '\r' || byte == '\n' || static_cast<unsigned char>(byte) > 127;
-    });
-}
-
-std::string literal(std::string_view text, std::string_view plus)
-{
-    return "{" + std::to_string(text.size()).append(plus) + "}\r\n";
-}
-
-} // namespace
-
 bool can_be_sent(std::string_view text) noexcept
 {
-    return !text.empty() && text.find('\0') == std::string_view::npos;
-}
-
-void Dialogue::LineWindow::add(std::string_view part)
-{
-    bytes_ += part.size();
-    text_.append(part.substr(0, line_bytes_max - text_.size()));
-    last_.append(part.substr(part.size() - std::min<std::size_t>(2, part.size())));
-    last_.erase(0, last_.size() - std::min<std::size_t>(2, last_.size()));
-}
-
-void Dialogue::LineWindow::clear() noexcept
-{
-    sodium_memzero(text_.data(), text_.size());
-    text_.clear();
-    last_.clear();
-    bytes_ = 0;
-}
-
-std::string_view Dialogue::LineWindow::text() const noexcept
-{
-    const std::string_view text = text_;
-    return text.ends_with('\r') && !is_cut() ? text.substr(0, text.size() - 1) : text;
-}
-
-bool Dialogue::LineWindow::ends_in_literal() const noexcept
-{
-    const std::string_view last = last_;
-    return last.ends_with('}') || last == "}\r";
+    return !text.empty() && !has_nul(text);
 }
 
 Dialogue::Dialogue(std::string tag, StartTls start_tls) : tag_{std::move(tag)}, start_tls_{start_tls} {}
@@ -444,11 +269,10 @@ void Dialogue::log_in(std::string_view user, std::string_view password)
     user_ = user;
     password_ = password;
     has_credentials_ = true;
-    const std::size_t response_bytes =
-        sodium_base64_encoded_len(2 + user.size() + password.size(), base64) + 64;
+    const std::size_t whole_bytes = plain_size(user, password) + 65; // with the command in front
     if (capabilities_.auth_plain)
-        return enter(capabilities_.sasl_ir && response_bytes < short_line_bytes_max ? State::whole_response
-                                                                                    : State::mechanism);
+        return enter(capabilities_.sasl_ir && whole_bytes < short_line_bytes_max ? State::whole_response
+                                                                                 : State::mechanism);
     if (capabilities_.login_disabled)
         return unavailable("the server does not let us log in without TLS (LOGINDISABLED)");
     if ((can_be_quoted(user) && can_be_quoted(password)) || has_literals_without_waiting())

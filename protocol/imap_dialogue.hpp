@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
 
+#include "protocol/imap_line.hpp"
 #include "protocol/verdict.hpp"
 
 #include <cstddef>
@@ -11,9 +12,6 @@
 
 /// IMAP (RFC 3501) from a client's side, as far as a login goes and no further.
 namespace postern::imap {
-
-/// The longest part of a line that is looked at; what follows is read and forgotten.
-inline constexpr std::size_t line_bytes_max = 8192;
 
 /// The most that a server may send between two of our commands.
 inline constexpr std::size_t answer_bytes_max = 262'144;
@@ -104,29 +102,6 @@ private:
         bool login_disabled = false;
         bool literal_plus = false;
         bool literal_minus = false;
-    };
-
-    /// The beginning of a line, and what it ends in. Wiped behind each line: a server may echo a password.
-    class LineWindow {
-    public:
-        LineWindow() { text_.reserve(line_bytes_max); }
-        LineWindow(const LineWindow&) = delete;
-        LineWindow& operator=(const LineWindow&) = delete;
-        ~LineWindow() { clear(); }
-
-        void add(std::string_view part);
-        void clear() noexcept;
-
-        [[nodiscard]] std::string_view text() const noexcept;
-        [[nodiscard]] bool is_empty() const noexcept { return bytes_ == 0; }
-        [[nodiscard]] bool is_cut() const noexcept { return bytes_ > line_bytes_max; }
-        /// Whether the next bytes are data, "{123}", and not a line.
-        [[nodiscard]] bool ends_in_literal() const noexcept;
-
-    private:
-        std::string text_;
-        std::string last_; ///< two bytes, cut or not
-        std::size_t bytes_ = 0;
     };
 
     void take_line(std::string_view line);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "base/lower_case.hpp"
-#include "protocol/sasl_mechanisms.hpp"
+#include "protocol/sasl_exchanges.hpp"
 
 #include <algorithm>
 #include <cassert>

@@ -1,33 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "protocol/sasl_exchange.hpp"
 
-#include "base/lower_case.hpp"
-#include "protocol/sasl_mechanisms.hpp"
+#include "base/nul_byte.hpp"
+#include "protocol/sasl_exchanges.hpp"
 
 #include <algorithm>
 #include <utility>
 
 namespace postern::sasl {
-
-std::string_view mechanism_name(Mechanism mechanism) noexcept
-{
-    switch (mechanism) {
-    case Mechanism::plain: return "PLAIN";
-    case Mechanism::login: return "LOGIN";
-    case Mechanism::cram_md5: return "CRAM-MD5";
-    case Mechanism::scram_sha_1: return "SCRAM-SHA-1";
-    case Mechanism::scram_sha_256: return "SCRAM-SHA-256";
-    }
-    return "invalid";
-}
-
-std::optional<Mechanism> mechanism_from(std::string_view name) noexcept
-{
-    for (const Mechanism mechanism : all_mechanisms)
-        if (std::ranges::equal(name, mechanism_name(mechanism), {}, lower, lower))
-            return mechanism;
-    return std::nullopt;
-}
 
 std::string_view failure_text(Failure why) noexcept
 {
@@ -120,7 +100,7 @@ Step check_password(std::string_view user, std::string_view password, const Exch
         return Fail{Failure::empty_field, std::string{user}};
     if (password.size() > terms.field_bytes_max)
         return Fail{Failure::too_long, std::string{user}};
-    if (password.find('\0') != std::string_view::npos)
+    if (has_nul(password))
         return Fail{Failure::malformed, std::string{user}};
     return CheckPassword{std::string{user}, Secret{terms.secrets, password}};
 }

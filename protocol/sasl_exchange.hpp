@@ -2,8 +2,8 @@
 #pragma once
 
 #include "base/secret.hpp"
+#include "protocol/sasl_mechanism.hpp"
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -15,23 +15,6 @@
 /// The server's side of SASL (RFC 4422): what a client and a server say to each other until there is
 /// something to ask a backend, and after that.
 namespace postern::sasl {
-
-enum class Mechanism : std::uint8_t {
-    plain,         ///< RFC 4616
-    login,         ///< draft-murchison-sasl-login, with the prompts that clients know
-    cram_md5,      ///< RFC 2195
-    scram_sha_1,   ///< RFC 5802
-    scram_sha_256, ///< RFC 7677
-};
-
-inline constexpr std::array all_mechanisms{Mechanism::plain, Mechanism::login, Mechanism::cram_md5,
-                                           Mechanism::scram_sha_1, Mechanism::scram_sha_256};
-
-/// "SCRAM-SHA-256".
-[[nodiscard]] std::string_view mechanism_name(Mechanism mechanism) noexcept;
-
-/// The mechanism of that name, in any case.
-[[nodiscard]] std::optional<Mechanism> mechanism_from(std::string_view name) noexcept;
 
 /// The most bytes that a client may add to a nonce of SCRAM.
 inline constexpr std::size_t client_nonce_bytes_max = 256;

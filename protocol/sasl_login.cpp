@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "protocol/sasl_mechanisms.hpp"
+#include "protocol/sasl_exchanges.hpp"
 
 namespace postern::sasl {
 

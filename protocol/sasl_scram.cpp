@@ -14,12 +14,12 @@
 //     C: c=biws,r=NONCEnonce,p=PROOF
 //     S: v=SIGNATURE
 //     C: (nothing)                         where OK cannot carry the line before
+#include "base/base64.hpp"
+#include "base/nul_byte.hpp"
 #include "protocol/request.hpp"
-#include "protocol/sasl_mechanisms.hpp"
+#include "protocol/sasl_exchanges.hpp"
 #include "protocol/scram_challenge.hpp"
 #include "protocol/verdict.hpp"
-
-#include <sodium.h>
 
 #include <algorithm>
 #include <array>
@@ -32,27 +32,7 @@ namespace postern::sasl {
 
 namespace {
 
-constexpr int base64 = sodium_base64_VARIANT_ORIGINAL;
 constexpr std::size_t digest_bytes_max = 32;
-
-std::string in_base64(std::string_view bytes)
-{
-    std::string text(sodium_base64_encoded_len(bytes.size(), base64), '\0');
-    sodium_bin2base64(text.data(), text.size(), reinterpret_cast<const unsigned char*>(bytes.data()),
-                      bytes.size(), base64);
-    text.pop_back(); // its NUL
-    return text;
-}
-
-/// The number of bytes that `text` stands for; nothing when it is no base64 or they do not fit.
-std::optional<std::size_t> decode_base64(std::string_view text, std::span<char> bytes) noexcept
-{
-    std::size_t size = 0;
-    if (sodium_base642bin(reinterpret_cast<unsigned char*>(bytes.data()), bytes.size(), text.data(),
-                          text.size(), nullptr, &size, nullptr, base64) != 0)
-        return std::nullopt;
-    return size;
-}
 
 bool is_letter(char byte) noexcept
 {
@@ -86,8 +66,7 @@ public:
         const std::size_t comma = rest_->find(',');
         const std::string_view text = rest_->substr(0, comma);
         rest_ = comma == std::string_view::npos ? std::nullopt : std::optional{rest_->substr(comma + 1)};
-        if (text.size() < 3 || !is_letter(text[0]) || text[1] != '=' ||
-            text.find('\0') != std::string_view::npos)
+        if (text.size() < 3 || !is_letter(text[0]) || text[1] != '=' || has_nul(text))
             return std::nullopt;
         return Attribute{text[0], text.substr(2)};
     }
@@ -95,17 +74,6 @@ public:
 private:
     std::optional<std::string_view> rest_;
 };
-
-/// The value of the attribute that must come next.
-std::variant<std::string_view, Failure> required(AttributeReader& reader, char letter) noexcept
-{
-    const auto attribute = reader.next();
-    if (attribute && attribute->letter == 'm')
-        return Failure::unsupported;
-    if (!attribute || attribute->letter != letter)
-        return Failure::malformed;
-    return attribute->value;
-}
 
 /// Ignores those that may be ignored.
 std::optional<Failure> skip_extensions(AttributeReader& reader) noexcept
@@ -118,6 +86,25 @@ std::optional<Failure> skip_extensions(AttributeReader& reader) noexcept
             return Failure::unsupported;
     }
     return std::nullopt;
+}
+
+/// The values of the two attributes that a message begins with.
+std::variant<std::array<std::string_view, 2>, Failure> parse_pair(std::string_view message,
+                                                                  const std::array<char, 2>& letters) noexcept
+{
+    AttributeReader reader{message};
+    std::array<std::string_view, 2> values;
+    for (std::size_t i = 0; i < letters.size(); ++i) {
+        const auto attribute = reader.next();
+        if (attribute && attribute->letter == 'm')
+            return Failure::unsupported;
+        if (!attribute || attribute->letter != letters.at(i))
+            return Failure::malformed;
+        values.at(i) = attribute->value;
+    }
+    if (const auto why = skip_extensions(reader))
+        return *why;
+    return values;
 }
 
 /// What is named where comma and equals sign are written "=2C" and "=3D".
@@ -183,18 +170,12 @@ std::optional<Failure> parse_gs2_header(std::string_view& message, ClientFirst& 
 
 std::optional<Failure> parse_bare(std::string_view message, ClientFirst& first)
 {
-    AttributeReader reader{message};
-    const auto user = required(reader, 'n');
-    if (const auto* const why = std::get_if<Failure>(&user))
+    const auto parsed = parse_pair(message, {'n', 'r'});
+    if (const auto* const why = std::get_if<Failure>(&parsed))
         return *why;
-    const auto nonce = required(reader, 'r');
-    if (const auto* const why = std::get_if<Failure>(&nonce))
-        return *why;
-    if (const auto why = skip_extensions(reader))
-        return why;
-
-    const auto name = decode_saslname(std::get<std::string_view>(user));
-    first.nonce = std::get<std::string_view>(nonce);
+    const auto& [user, nonce] = std::get<0>(parsed);
+    const auto name = decode_saslname(user);
+    first.nonce = nonce;
     if (!name || !is_nonce(first.nonce))
         return Failure::malformed;
     first.user = *name;
@@ -213,7 +194,7 @@ bool is_challenge(std::string_view reply) noexcept
     if (!salt || salt->letter != 's' || !count || count->letter != 'i' || !reader.at_end())
         return false;
     std::array<char, decision_reply_bytes_max> bytes{};
-    if (decode_base64(salt->value, bytes).value_or(0) == 0)
+    if (read_base64(salt->value, bytes).value_or(0) == 0)
         return false;
     std::uint32_t iterations = 0;
     const char* const end = count->value.data() + count->value.size();
@@ -288,17 +269,11 @@ private:
 
     [[nodiscard]] std::optional<Failure> client_final_problem(std::string_view without_proof) const
     {
-        AttributeReader reader{without_proof};
-        const auto binding = required(reader, 'c');
-        if (const auto* const why = std::get_if<Failure>(&binding))
+        const auto parsed = parse_pair(without_proof, {'c', 'r'});
+        if (const auto* const why = std::get_if<Failure>(&parsed))
             return *why;
-        const auto nonce = required(reader, 'r');
-        if (const auto* const why = std::get_if<Failure>(&nonce))
-            return *why;
-        if (const auto why = skip_extensions(reader))
-            return why;
-        if (std::get<std::string_view>(binding) != in_base64(first_.gs2_header) ||
-            std::get<std::string_view>(nonce) != nonce_)
+        const auto& [binding, nonce] = std::get<0>(parsed);
+        if (binding != in_base64(first_.gs2_header) || nonce != nonce_)
             return Failure::inconsistent;
         return std::nullopt;
     }
@@ -306,7 +281,7 @@ private:
     [[nodiscard]] Step check_proof(std::string transcript, std::string_view text) const
     {
         Secret proof{terms_.secrets, ""};
-        if (decode_base64(text, proof.buffer()) != digest_bytes_)
+        if (read_base64(text, proof.buffer()) != digest_bytes_)
             return Fail{Failure::malformed, first_.user};
         proof.resize(digest_bytes_);
         return CheckProof{first_.user, std::move(transcript), std::move(proof)};
@@ -315,7 +290,7 @@ private:
     Step conclude(std::string_view signature) override
     {
         std::array<char, digest_bytes_max> bytes{};
-        if (decode_base64(signature, bytes) != digest_bytes_)
+        if (read_base64(signature, bytes) != digest_bytes_)
             return Fail{Failure::backend, first_.user};
         std::string server_final = "v=" + std::string{signature};
         if (terms_.takes_data_with_success)

@@ -3,6 +3,7 @@
 
 #include "base/byte_reader.hpp"
 #include "base/byte_writer.hpp"
+#include "base/nul_byte.hpp"
 
 namespace postern::saslauthd {
 
@@ -21,7 +22,7 @@ std::variant<std::string_view, NeedsMore, Refused> parse_field(ByteReader& reade
     const auto text = reader.counted_string();
     if (!text)
         return NeedsMore{};
-    if (text->find('\0') != std::string_view::npos)
+    if (has_nul(*text))
         return Refused{Refused::Why::field_with_nul, name};
     return *text;
 }
@@ -30,7 +31,7 @@ void take_client_address(ByteReader& reader, Fields& fields, std::size_t field_b
 {
     ByteReader ahead = reader;
     const auto address = ahead.counted_string();
-    if (address && address->size() <= field_bytes_max && address->find('\0') == std::string_view::npos) {
+    if (address && address->size() <= field_bytes_max && !has_nul(*address)) {
         fields.client_address = *address;
         reader = ahead;
     }

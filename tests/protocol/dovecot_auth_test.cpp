@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "protocol/dovecot_auth.hpp"
 #include "protocol/dovecot_client.hpp"
+#include "protocol/sasl_mechanism.hpp"
 #include "tests/support/dovecot_wire.hpp"
 
 #include <catch2/catch.hpp>
@@ -817,7 +818,7 @@ TEST_CASE("a handshake offers what it is told to, in that order and with Postern
 TEST_CASE("the longest handshake there is fits what is said to be enough, and is not cut", "[dovecot]")
 {
     std::vector<std::string_view> names;
-    for (const auto& mechanism : dovecot::mechanisms)
+    for (const auto& mechanism : sasl::mechanism_table)
         names.push_back(mechanism.name);
     std::string memory(dovecot::handshake_bytes_max, '\0');
     const dovecot::Handshake longest{names, UINT32_MAX, UINT32_MAX, {}};

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
 
+#include "base/base64.hpp"
 #include "protocol/sasl_exchange.hpp"
-
-#include <sodium.h>
 
 #include <algorithm>
 #include <string>
@@ -11,15 +10,6 @@
 #include <variant>
 
 namespace postern {
-
-inline std::string in_base64(std::string_view bytes)
-{
-    std::string text(sodium_base64_encoded_len(bytes.size(), sodium_base64_VARIANT_ORIGINAL), '\0');
-    sodium_bin2base64(text.data(), text.size(), reinterpret_cast<const unsigned char*>(bytes.data()),
-                      bytes.size(), sodium_base64_VARIANT_ORIGINAL);
-    text.pop_back(); // its NUL
-    return text;
-}
 
 /// Digits as they are, bytes in base64.
 inline std::string proof_text(std::string_view proof)
