@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "backends/backend_types.hpp"
 
-#include <strings.h>
+#include "base/lower_case.hpp"
 
 #include <algorithm>
 #include <array>
@@ -260,10 +260,8 @@ std::uint32_t default_workers_max(const BackendType& type) noexcept
 
 const BackendType* find_backend_type(std::string_view name) noexcept
 {
-    const auto found = std::ranges::find_if(types, [name](const BackendType& type) {
-        return type.name.size() == name.size() &&
-               ::strncasecmp(type.name.data(), name.data(), name.size()) == 0;
-    });
+    const auto found = std::ranges::find_if(
+        types, [name](const BackendType& type) { return is_same_word(type.name, name); });
     return found == types.end() ? nullptr : &*found;
 }
 

@@ -8,10 +8,8 @@
 // to a service whose key is in the keytab (krb5_verify_init_creds), which only the true KDC can make. Without
 // a keytab, or with another realm's key in it, nobody is let in: an outage, since it is not the user's fault.
 //
-// The name is put together in text and parsed by libkrb5, as the incumbent does it: USER[/INSTANCE][@REALM].
-// So a user may name an instance or a realm of his own, and quote with a backslash. What we add is added in
-// front of the realm and never behind an open quote. A realm that stands at the end of the user already, as
-// the flag -r puts it there, is not added twice.
+// The name is put together in text (kerberos5_names.cpp) and parsed by libkrb5, as the incumbent does it. So
+// a user may name an instance or a realm of his own.
 //
 // Whoever names the realm, it is the default one or one that krb5.conf speaks of, since libsasl takes what
 // stands behind a user's @ for the realm of the request: the KDC of any other is whomever the DNS of a
@@ -31,24 +29,24 @@
 // the NUL behind it that libkrb5 wants; libkrb5 makes keys of it in its own memory, and wipes those.
 #include "backends/backend.hpp"
 #include "backends/build_id.hpp"
+#include "backends/kerberos5_handles.hpp"
+#include "backends/kerberos5_names.hpp"
+#include "backends/kerberos5_realms.hpp"
 #include "backends/option_values.hpp"
-#include "base/lower_case.hpp"
-
-#include <krb5.h>
-#include <profile.h>
+#include "base/nul_byte.hpp"
 
 #include <algorithm>
 #include <array>
 #include <memory>
 #include <optional>
-#include <utility>
 
 namespace postern {
 
 namespace {
 
-constexpr std::size_t principal_bytes_max = 2047; // nobody has a longer one
-constexpr krb5_deltat ticket_seconds = 900;       // it is thrown away at once
+using namespace kerberos5;
+
+constexpr krb5_deltat ticket_seconds = 900; // it is thrown away at once
 
 // ---- what the answers of libkrb5 mean
 
@@ -84,106 +82,7 @@ constexpr Verdict verdict_of(krb5_error_code answer)
     return Verdict::unavailable;
 }
 
-// ---- libkrb5's things, freed when they end
-
-class Context {
-public:
-    Context()
-    {
-        if (const krb5_error_code answer = ::krb5_init_context(&context_); answer != 0)
-            throw BackendError{answer_text("krb5_init_context", answer)};
-    }
-    Context(const Context&) = delete;
-    Context& operator=(const Context&) = delete;
-    ~Context() { ::krb5_free_context(context_); }
-
-    [[nodiscard]] krb5_context get() const noexcept { return context_; }
-
-    /// The incumbent's line of the log.
-    [[nodiscard]] std::string answer_text(const char* call, krb5_error_code answer) const
-    {
-        const char* const text = ::krb5_get_error_message(context_, answer);
-        std::string line =
-            std::string{"auth_krb5: "} + call + ": " + text + " (" + std::to_string(answer) + ')';
-        ::krb5_free_error_message(context_, text);
-        return line;
-    }
-
-    /// For a call that can only fail in an outage.
-    void must(const char* call, krb5_error_code answer) const
-    {
-        if (answer != 0)
-            throw BackendError{answer_text(call, answer)};
-    }
-
-private:
-    krb5_context context_ = nullptr;
-};
-
-template <typename Handle, auto free_handle>
-class Owned {
-public:
-    explicit Owned(const Context& context) noexcept : context_{context} {}
-    Owned(const Owned&) = delete;
-    Owned& operator=(const Owned&) = delete;
-    ~Owned()
-    {
-        if (handle_ != nullptr)
-            free_handle(context_.get(), handle_);
-    }
-
-    [[nodiscard]] Handle get() const noexcept { return handle_; }
-
-    /// Where libkrb5 puts it.
-    [[nodiscard]] Handle* place() noexcept { return &handle_; }
-
-private:
-    const Context& context_;
-    Handle handle_ = nullptr;
-};
-
-using Principal = Owned<krb5_principal, ::krb5_free_principal>;
-using TicketCache = Owned<krb5_ccache, ::krb5_cc_destroy>;
-using Keytab = Owned<krb5_keytab, ::krb5_kt_close>;
-using TicketOptions = Owned<krb5_get_init_creds_opt*, ::krb5_get_init_creds_opt_free>;
-
-class Credentials {
-public:
-    explicit Credentials(const Context& context) noexcept : context_{context} {}
-    Credentials(const Credentials&) = delete;
-    Credentials& operator=(const Credentials&) = delete;
-    ~Credentials() { ::krb5_free_cred_contents(context_.get(), &credentials_); }
-
-    [[nodiscard]] krb5_creds* get() noexcept { return &credentials_; }
-
-private:
-    const Context& context_;
-    krb5_creds credentials_{};
-};
-
 // ---- names
-
-/// Where the first such byte stands that no backslash quotes; npos if nowhere.
-std::size_t find_unquoted(std::string_view name, char wanted)
-{
-    for (std::size_t i = 0; i < name.size(); ++i)
-        if (name[i] == '\\')
-            ++i;
-        else if (name[i] == wanted)
-            return i;
-    return std::string_view::npos;
-}
-
-bool ends_in_open_quote(std::string_view name)
-{
-    const std::size_t last_other = name.find_last_not_of('\\');
-    return (name.size() - (last_other == std::string_view::npos ? 0 : last_other + 1)) % 2 == 1;
-}
-
-bool has_nul(std::string_view text)
-{
-    return text.find('\0') != std::string_view::npos;
-}
 
 /// For it libkrb5 asks for a ticket that anybody gets, with any password.
 bool is_anonymous(const Context& context, const Principal& user)
@@ -194,73 +93,6 @@ bool is_anonymous(const Context& context, const Principal& user)
 std::string_view realm_of(const Principal& principal)
 {
     return {principal.get()->realm.data, principal.get()->realm.length};
-}
-
-/// What krb5.conf says, as libkrb5 has read it.
-class Profile {
-public:
-    explicit Profile(const Context& context) : context_{context}
-    {
-        context.must("krb5_get_profile", ::krb5_get_profile(context.get(), &profile_));
-    }
-    Profile(const Profile&) = delete;
-    Profile& operator=(const Profile&) = delete;
-    ~Profile() { ::profile_release(profile_); }
-
-    /// Whether the section has a subsection of that name, or where `by_value` a relation with that value.
-    [[nodiscard]] bool has(const char* section, std::string_view wanted, bool by_value) const
-    {
-        std::array<const char*, 2> path{section, nullptr};
-        void* place = nullptr;
-        context_.must("profile_iterator_create",
-                      static_cast<krb5_error_code>(::profile_iterator_create(
-                          profile_, path.data(),
-                          PROFILE_ITER_LIST_SECTION |
-                              (by_value ? PROFILE_ITER_RELATIONS_ONLY : PROFILE_ITER_SECTIONS_ONLY),
-                          &place)));
-        bool is_found = false;
-        while (place != nullptr && !is_found) { // behind the last entry libkrb5 frees the place
-            char* name = nullptr;
-            char* value = nullptr;
-            const auto answer = static_cast<krb5_error_code>(::profile_iterator(&place, &name, &value));
-            const char* const text = by_value ? value : name;
-            is_found = answer == 0 && text != nullptr && text == wanted;
-            ::profile_release_string(name);
-            ::profile_release_string(value);
-            if (answer != 0)
-                ::profile_iterator_free(&place);
-            context_.must("profile_iterator", answer);
-        }
-        ::profile_iterator_free(&place);
-        return is_found;
-    }
-
-private:
-    const Context& context_;
-    profile_t profile_ = nullptr;
-};
-
-/// Whether krb5.conf has a section for it, or hosts of it.
-bool is_listed_realm(const Context& context, std::string_view realm)
-{
-    const Profile profile{context};
-    return profile.has("realms", realm, false) || profile.has("domain_realm", realm, true);
-}
-
-/// Throws when there is none: krb5.conf may be missing, and its list with it.
-bool is_default_realm(const Context& context, std::string_view realm)
-{
-    char* name = nullptr;
-    context.must("krb5_get_default_realm", ::krb5_get_default_realm(context.get(), &name));
-    const bool is_it = name == realm;
-    ::krb5_free_default_realm(context.get(), name);
-    return is_it;
-}
-
-/// Whether anybody is asked for it.
-bool is_of_the_admin(const Context& context, std::string_view realm)
-{
-    return is_listed_realm(context, realm) || is_default_realm(context, realm);
 }
 
 // ---- tickets
@@ -290,21 +122,6 @@ bool is_got_by_password(const Context& context, Credentials& credentials, const 
     return is_by_password;
 }
 
-using Instances = std::map<std::string, std::string, std::less<>>;
-
-/// "SERVICE=INSTANCE SERVICE=INSTANCE". Whatever case a service is asked for in, its instance counts.
-Instances parse_instances(std::string_view text)
-{
-    Instances instances;
-    for (const std::string& entry : split_servers(text)) {
-        const std::size_t equals = entry.find('=');
-        if (equals == std::string::npos || equals == 0 || equals + 1 == entry.size())
-            throw BackendError{"krb5_instances: SERVICE=INSTANCE was expected, and not '" + entry + "'"};
-        instances.emplace(in_lower_case(entry.substr(0, equals)), entry.substr(equals + 1));
-    }
-    return instances;
-}
-
 // ---- the backend
 
 class Kerberos5 final : public Backend {
@@ -314,8 +131,8 @@ public:
         , keytab_{option_text(context.options, "krb5_keytab")}
         , verified_principal_{option_text(context.options, "krb5_verify_principal")}
         , first_service_{option_text(context.options, "krb5_servername")}
-        , dot_is_slash_{option_is_yes(context.options, "krb5_conv_krb4_instance")}
-        , instances_{parse_instances(option_text(context.options, "krb5_instances"))}
+        , names_{option_text(context.options, "krb5_instances"),
+                 option_is_yes(context.options, "krb5_conv_krb4_instance")}
         , terminated_passwords_{context.secrets.slot_bytes() + 1, 1}
     {
     }
@@ -323,9 +140,6 @@ public:
     [[nodiscard]] Decision check(const Request& request) override;
 
 private:
-    [[nodiscard]] std::optional<std::string> principal_name(const Request& request) const;
-    [[nodiscard]] std::optional<std::string> with_instance(std::string user,
-                                                           const std::string& service) const;
     [[nodiscard]] krb5_error_code get_first_ticket(const Context& context, const Principal& user,
                                                    const Secret& password, Credentials& credentials);
     void verify(const Context& context, Credentials& credentials) const;
@@ -338,8 +152,7 @@ private:
     const std::string keytab_;
     const std::string verified_principal_;
     const std::string first_service_;
-    const bool dot_is_slash_;
-    const Instances instances_;
+    const PrincipalNames names_;
     SecretArena terminated_passwords_; ///< libkrb5 wants a byte more than a Secret has
 };
 
@@ -347,7 +160,7 @@ Decision Kerberos5::check(const Request& request)
 {
     if (request.user.empty() || request.password.empty() || has_nul(request.password.view()))
         return {Verdict::rejected, "saslauthd NULL password or username"};
-    const std::optional<std::string> name = principal_name(request);
+    const std::optional<std::string> name = names_.name_of(request);
     if (!name)
         return {Verdict::rejected, "saslauthd principal name error"};
 
@@ -359,46 +172,13 @@ Decision Kerberos5::check(const Request& request)
         return {Verdict::rejected, "saslauthd principal name error"};
     if (is_anonymous(context, user))
         return {Verdict::rejected, "saslauthd principal name error"};
-    if (!is_of_the_admin(context, realm_of(user)))
+    if (!is_realm_of_the_admin(context, realm_of(user)))
         return {Verdict::unknown_user, "the realm is neither the default one nor in krb5.conf"};
     Credentials credentials{context};
     if (const auto answer = get_first_ticket(context, user, request.password, credentials); answer != 0)
         return decide(context, "krb5_get_init_creds_password", answer, "krb5_get_init_creds_password failed");
     verify(context, credentials);
     return {Verdict::accepted, ""};
-}
-
-/// Nothing when there can be no such principal, or it is not for this service. A user who has a realm, and
-/// gets another, is what the parser finds malformed.
-std::optional<std::string> Kerberos5::principal_name(const Request& request) const
-{
-    if (has_nul(request.user) || has_nul(request.realm) || ends_in_open_quote(request.user))
-        return std::nullopt;
-    const std::size_t at = find_unquoted(request.user, '@');
-    std::optional<std::string> name = with_instance(request.user.substr(0, at), request.service);
-    if (!name)
-        return std::nullopt;
-    const std::string_view own_realm =
-        at == std::string::npos ? std::string_view{} : std::string_view{request.user}.substr(at);
-    *name += own_realm;
-    const std::string realm = request.realm.empty() ? "" : '@' + request.realm;
-    if (own_realm != realm)
-        *name += realm;
-    return name->size() <= principal_bytes_max ? name : std::nullopt;
-}
-
-/// The user with the instance that the admin wants for the service. Nothing when the user names another.
-std::optional<std::string> Kerberos5::with_instance(std::string user, const std::string& service) const
-{
-    if (const std::size_t dot = user.find('.'); dot_is_slash_ && dot != std::string::npos)
-        user[dot] = '/';
-    const auto wanted = instances_.find(in_lower_case(service));
-    if (wanted == instances_.end())
-        return user;
-    const std::size_t slash = find_unquoted(user, '/');
-    if (slash == std::string::npos)
-        return user + '/' + wanted->second;
-    return user.substr(slash + 1) == wanted->second ? std::optional{user} : std::nullopt;
 }
 
 /// Nobody is asked for anything: there is no prompter. A password that has expired is not changed.

@@ -1,28 +1,16 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
 
-#include <stdexcept>
+#include "backends/ldap_answers.hpp"
+#include "backends/server_problems.hpp"
 
-/// Why a directory was not asked. Their texts are for the log and hold no password.
+#include <string>
+
+/// Why a directory was not asked, where more matters than server_problems.hpp says, and which of its answers
+/// are no answers.
 namespace postern {
 
-/// A server could not be asked: another one may do better. Whether this one has failed nobody can tell.
-class Unasked : public std::runtime_error {
-public:
-    using std::runtime_error::runtime_error;
-};
-
-/// It was silent, perhaps because of who logs in.
-class ServerDoubt final : public Unasked {
-public:
-    using Unasked::Unasked;
-};
-
-/// That is its fault.
-class ServerProblem : public Unasked {
-public:
-    using Unasked::Unasked;
-};
+struct LdapFound;
 
 /// It did not answer in time.
 class ServerSilence final : public ServerProblem {
@@ -35,5 +23,11 @@ class ConnectionLost final : public ServerProblem {
 public:
     using ServerProblem::ServerProblem;
 };
+
+/// Throws when the answer says that the server could not do what it was asked, and nothing about that.
+void check_answer(const LdapAnswer& answer, const std::string& what);
+
+/// The same for a search, when what it found does not say enough.
+void check_search(const LdapFound& found, const std::string& what);
 
 } // namespace postern

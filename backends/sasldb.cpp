@@ -184,7 +184,7 @@ Decision Sasldb::challenge(const Request& request)
 Decision Sasldb::challenge_scram(const Request& request, const SasldbCredential& stored, ScramHash hash)
 {
     if (is_password(stored))
-        return accepted(ScramVerifier::challenge_of(salt_of(request), scram_iterations));
+        return accepted(scram_challenge(salt_of(request), scram_iterations));
     const auto verifier =
         stored.form == Form::scram ? ScramVerifier::parse(stored.bytes.view()) : std::nullopt;
     return verifier && verifier->hash() == hash ? accepted(verifier->challenge()) : unsuitable(request);

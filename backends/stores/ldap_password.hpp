@@ -15,7 +15,7 @@ namespace postern {
 /// A scheme that is none of these is matched by nothing: taken as it is, the hash would be the password.
 ///
 /// Blocks for as long as the hash costs. Throws std::bad_alloc when it could not be computed for want of
-/// memory.
+/// memory, and what digest.hpp says.
 [[nodiscard]] bool ldap_password_matches(std::string_view stored, const Secret& password);
 
 } // namespace postern

@@ -5,6 +5,8 @@
 // so after a failure each is given a question that only memory can make it fail.
 #include "backends/stores/password_hash.hpp"
 
+#include "base/nul_byte.hpp"
+
 #include <crypt.h>
 #include <sodium.h>
 #include <sys/mman.h>
@@ -29,11 +31,6 @@ struct Argon2idCost {
 };
 
 constexpr Argon2idCost argon2id_cost{19 * 1024 * 1024, 2};
-
-bool has_nul(std::string_view text)
-{
-    return text.find('\0') != std::string_view::npos;
-}
 
 /// libcrypt's own memory, with the password and what is made of it: locked where the limits allow it, in no
 /// core file, wiped at its end.

@@ -85,11 +85,6 @@ std::string entry_key(std::string_view user, std::string_view realm, std::string
     return key;
 }
 
-bool has_nul(std::string_view text)
-{
-    return text.find('\0') != std::string_view::npos;
-}
-
 FileStamp make_stamp(const struct stat& status)
 {
     return {status.st_dev, status.st_ino, status.st_size, since_epoch(status.st_mtim),

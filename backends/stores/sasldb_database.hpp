@@ -72,7 +72,6 @@ inline constexpr std::array password_properties{
 
 /// The name of an entry in the file.
 [[nodiscard]] std::string entry_key(std::string_view user, std::string_view realm, std::string_view property);
-[[nodiscard]] bool has_nul(std::string_view text);
 
 /// What tells one state of a file from the next, as far as stat(2) knows.
 struct FileStamp {

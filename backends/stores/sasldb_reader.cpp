@@ -10,6 +10,7 @@
 
 #include "backends/stores/lmdb_snapshot.hpp"
 #include "backends/stores/sasldb_database.hpp"
+#include "base/nul_byte.hpp"
 
 #include <db.h>
 

@@ -8,29 +8,21 @@
 #include "backends/stores/lmdb_snapshot.hpp"
 #include "backends/stores/password_hash.hpp"
 #include "backends/stores/sasldb_database.hpp"
+#include "backends/stores/sasldb_draft.hpp"
 #include "backends/stores/scram_verifier.hpp"
+#include "base/nul_byte.hpp"
 #include "base/unique_fd.hpp"
 
 #include <db.h>
-#include <fcntl.h>
-#include <grp.h>
-#include <limits.h>
 #include <poll.h>
-#include <signal.h>
-#include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/xattr.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstdio>
 #include <filesystem>
 #include <memory>
-#include <optional>
-#include <vector>
 
 namespace postern {
 
@@ -82,174 +74,6 @@ enum class Outcome : std::uint8_t {
     overtaken, ///< by somebody else, who has changed the file meanwhile: nothing was done
 };
 
-/// While it exists, nobody ends this program from a terminal: an unfinished file would stay behind.
-class SignalsHeldBack {
-public:
-    SignalsHeldBack()
-    {
-        sigset_t held{};
-        ::sigemptyset(&held);
-        for (const int signal : {SIGHUP, SIGINT, SIGQUIT, SIGTERM})
-            ::sigaddset(&held, signal);
-        ::pthread_sigmask(SIG_BLOCK, &held, &before_);
-    }
-
-    SignalsHeldBack(SignalsHeldBack&&) = delete;
-
-    ~SignalsHeldBack() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-
-private:
-    sigset_t before_{};
-};
-
-/// The new database while it is being filled: a file beside the old one, for nobody's eyes but ours, removed
-/// again unless it takes its place.
-class Draft {
-public:
-    /// Whoever has the lock uses one name, and clears away what a killed one has left there. Who makes the
-    /// first database has no lock, and others may be at it too.
-    enum class Name : std::uint8_t { of_lock_holder, random };
-
-    Draft(const std::string& target, Name name);
-    Draft(Draft&&) = delete;
-    ~Draft();
-
-    [[nodiscard]] int fd() const noexcept { return file_.get(); }
-
-    void put(std::string_view key, std::string_view value);
-    /// Nothing more will be put: everything is on disk when this returns.
-    void complete();
-    void replace_target();
-    /// False when somebody else has made the target meanwhile.
-    [[nodiscard]] bool become_target();
-
-private:
-    [[nodiscard]] UniqueFd make_file(Name name);
-    void refuse_another_file() const;
-    void published() noexcept;
-
-    SignalsHeldBack signals_held_back_;
-    std::string target_;
-    std::string path_; ///< empty: published
-    UniqueFd directory_;
-    UniqueFd file_;
-    Database database_;
-};
-
-std::string directory_of(const std::string& path)
-{
-    const auto directory = std::filesystem::path{path}.parent_path();
-    return directory.empty() ? "." : directory.string();
-}
-
-/// Who can write there can put links where files of ours are about to be, and root would follow them.
-void refuse_directory_of_others(const std::string& path)
-{
-    if (::geteuid() != 0)
-        return;
-
-    struct stat status {};
-
-    const std::string directory = directory_of(path);
-    if (::stat(directory.c_str(), &status) != 0)
-        fail_errno(path, "its directory cannot be opened");
-    if (status.st_uid != 0 || (status.st_mode & (S_IWGRP | S_IWOTH)) != 0)
-        fail(path, "others than root can write to its directory, where root writes nothing: it should belong "
-                   "to root and be writable by nobody else");
-}
-
-Draft::Draft(const std::string& target, Name name)
-    : target_{target}, directory_{::open(directory_of(target).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)}
-{
-    if (!directory_.is_open())
-        fail_errno(target, "its directory cannot be opened");
-    file_ = make_file(name);
-    if (!file_.is_open())
-        fail_errno(target, "no new file can be made in its directory");
-    database_ = make_database(path_);
-    if (const int error = open_database(*database_, path_, DB_CREATE | DB_TRUNCATE); error != 0) {
-        ::unlink(path_.c_str());
-        fail(target_, "no new database can be made: " + database_problem(error));
-    }
-}
-
-UniqueFd Draft::make_file(Name name)
-{
-    path_ = directory_of(target_) + "/." + std::filesystem::path{target_}.filename().string();
-    if (name == Name::random)
-        return UniqueFd{::mkostemp((path_ += ".XXXXXX").data(), O_CLOEXEC)};
-    path_ += ".new";
-    ::unlink(path_.c_str());
-    return UniqueFd{::open(path_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600)};
-}
-
-Draft::~Draft()
-{
-    database_.reset();
-    if (!path_.empty())
-        ::unlink(path_.c_str());
-}
-
-void Draft::put(std::string_view key, std::string_view value)
-{
-    DBT name = input(key);
-    DBT content = input(value);
-    if (const int error = database_->put(database_.get(), nullptr, &name, &content, DB_NOOVERWRITE);
-        error != 0)
-        fail(target_, "an entry cannot be written to the new database: " + std::string{::db_strerror(error)});
-}
-
-void Draft::complete()
-{
-    DB* const database = database_.release();
-    if (const int error = database->close(database, 0); error != 0)
-        fail(target_, "the new database cannot be written: " + std::string{::db_strerror(error)});
-    if (::fsync(file_.get()) != 0)
-        fail_errno(target_, "the new database cannot be written");
-
-    struct stat status {};
-
-    if (::fstat(file_.get(), &status) != 0 || verify(path_, status.st_size) != 0)
-        fail(target_, "the new database is not what was written");
-}
-
-/// What the name leads to must be what was filled, though libdb knows no more than names.
-void Draft::refuse_another_file() const
-{
-    struct stat ours {};
-    struct stat there {};
-
-    if (::fstat(file_.get(), &ours) != 0 || ::lstat(path_.c_str(), &there) != 0 ||
-        ours.st_dev != there.st_dev || ours.st_ino != there.st_ino)
-        fail(target_, "the new database was taken away by another program before it was in its place");
-}
-
-void Draft::replace_target()
-{
-    refuse_another_file();
-    if (::rename(path_.c_str(), target_.c_str()) != 0)
-        fail_errno(target_, "cannot be replaced");
-    published();
-}
-
-bool Draft::become_target()
-{
-    refuse_another_file();
-    if (::renameat2(AT_FDCWD, path_.c_str(), AT_FDCWD, target_.c_str(), RENAME_NOREPLACE) == 0) {
-        published();
-        return true;
-    }
-    if (errno != EEXIST)
-        fail_errno(target_, "cannot be created");
-    return false;
-}
-
-void Draft::published() noexcept
-{
-    path_.clear();
-    static_cast<void>(::fsync(directory_.get())); // it has happened; an error would only say the opposite
-}
-
 Cursor make_cursor(const std::string& path, DB& database)
 {
     DBC* cursor = nullptr;
@@ -286,42 +110,6 @@ bool copy_others(const std::string& source, const Replacement& replacement, Draf
     }
 }
 
-/// Without it the group's bits would mean something else.
-void copy_access_list(const std::string& path, int from, int to)
-{
-    std::vector<char> list(XATTR_SIZE_MAX);
-    const ssize_t size = ::fgetxattr(from, access_list_attribute, list.data(), list.size());
-    if (size < 0 && (errno == ENODATA || errno == ENOTSUP))
-        return remove_access_list(path, to);
-    if (size < 0 ||
-        ::fsetxattr(to, access_list_attribute, list.data(), static_cast<std::size_t>(size), 0) != 0)
-        fail_errno(path, "its access list cannot be kept");
-}
-
-void copy_access(const std::string& path, int from, int to)
-{
-    struct stat old {};
-
-    if (::fstat(from, &old) != 0)
-        fail_errno(path, "cannot be examined");
-    if (::fchown(to, old.st_uid, old.st_gid) != 0)
-        fail_errno(path, "its owner cannot be kept");
-    copy_access_list(path, from, to);
-    if (::fchmod(to, old.st_mode & 07777U) != 0)
-        fail_errno(path, "its mode cannot be kept");
-}
-
-/// As Debian has it, without write access for the group: daemons of group sasl read, root writes.
-void give_first_access(const std::string& path, int fd)
-{
-    const group* const sasl = ::geteuid() == 0 ? ::getgrnam("sasl") : nullptr;
-    if (sasl == nullptr)
-        return; // 0600, as it was made
-    remove_access_list(path, fd);
-    if (::fchown(fd, 0, sasl->gr_gid) != 0 || ::fchmod(fd, 0640) != 0)
-        fail_errno(path, "its owner and mode cannot be set");
-}
-
 Outcome create_database(const std::string& path, const Replacement& replacement)
 {
     if (replacement.is_removal()) {
@@ -331,7 +119,7 @@ Outcome create_database(const std::string& path, const Replacement& replacement)
     Draft draft{path, Draft::Name::random};
     draft.put(replacement.new_key, replacement.new_value);
     draft.complete();
-    give_first_access(path, draft.fd());
+    draft.give_first_access();
     return draft.become_target() ? Outcome::had_none : Outcome::overtaken;
 }
 
@@ -377,7 +165,7 @@ Outcome change_database(const std::string& path, int locked, const Replacement& 
     if (!replacement.is_removal())
         draft.put(replacement.new_key, replacement.new_value);
     draft.complete();
-    copy_access(path, locked, draft.fd());
+    draft.take_access_of(locked);
     if (stamp_of(path) != before)
         return Outcome::overtaken;
     if (had_password || !replacement.is_removal())

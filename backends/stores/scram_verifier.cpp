@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// The names of keys are those of RFC 5802. A key never leaves its Key, and every buffer that one is made in
-// is a Key too, so that wiping is nobody's business but its destructor's.
+// The names of keys are those of RFC 5802. A key never leaves its Digest, and what it is made of is one too,
+// so that wiping is nobody's business but a destructor's.
 #include "backends/stores/scram_verifier.hpp"
 
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
+#include "base/base64.hpp"
+#include "base/nul_byte.hpp"
+
 #include <sodium.h>
 #include <stringprep.h>
 
@@ -15,7 +16,6 @@
 #include <cstring>
 #include <new>
 #include <span>
-#include <stdexcept>
 #include <utility>
 
 namespace postern {
@@ -25,42 +25,17 @@ namespace {
 struct Algorithm {
     ScramHash hash;
     std::string_view mechanism;
-    const EVP_MD* (*make)();
-    std::size_t key_bytes;
+    Hash function;
 };
 
 constexpr std::array algorithms{
-    Algorithm{ScramHash::sha1, "SCRAM-SHA-1", EVP_sha1, 20},
-    Algorithm{ScramHash::sha256, "SCRAM-SHA-256", EVP_sha256, 32},
+    Algorithm{ScramHash::sha1, "SCRAM-SHA-1", Hash::sha1},
+    Algorithm{ScramHash::sha256, "SCRAM-SHA-256", Hash::sha256},
 };
 
 const Algorithm& algorithm_of(ScramHash hash)
 {
     return *std::ranges::find(algorithms, hash, &Algorithm::hash);
-}
-
-void expect(bool is_computed)
-{
-    if (!is_computed)
-        throw std::runtime_error{"OpenSSL cannot compute a hash"};
-}
-
-const unsigned char* as_bytes(std::string_view text)
-{
-    return reinterpret_cast<const unsigned char*>(text.data());
-}
-
-std::string_view as_text(std::span<const unsigned char> bytes)
-{
-    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
-
-/// `made` has room for what EVP_MD makes.
-void make_hmac(const EVP_MD* digest, std::string_view key, std::string_view message, unsigned char* made)
-{
-    unsigned int size = 0;
-    expect(::HMAC(digest, key.data(), static_cast<int>(key.size()), as_bytes(message), message.size(), made,
-                  &size) != nullptr);
 }
 
 bool is_ascii(std::string_view text)
@@ -74,7 +49,7 @@ class Prepared {
 public:
     explicit Prepared(const Secret& password) : bytes_{password.view()}
     {
-        if (is_ascii(bytes_) || bytes_.find('\0') != std::string_view::npos) // libidn would stop there
+        if (is_ascii(bytes_) || has_nul(bytes_)) // libidn would stop there
             return;
         const Terminated input{bytes_};
         if (::stringprep_profile(input.text, &made_, "SASLprep", STRINGPREP_NO_UNASSIGNED) == STRINGPREP_OK &&
@@ -121,22 +96,13 @@ private:
     char* made_ = nullptr;
 };
 
-std::string base64(std::string_view bytes)
+/// Nothing when it is no base64, or of another size than the keys of that function.
+std::optional<Digest> read_key(std::string_view text, Hash function)
 {
-    std::string text(sodium_base64_ENCODED_LEN(bytes.size(), sodium_base64_VARIANT_ORIGINAL), '\0');
-    sodium_bin2base64(text.data(), text.size(), as_bytes(bytes), bytes.size(),
-                      sodium_base64_VARIANT_ORIGINAL);
-    text.pop_back(); // the NUL
-    return text;
-}
-
-/// How many bytes `text` stands for; 0 when it is no base64, or more than `bytes` has room for.
-std::size_t read_base64(std::string_view text, std::span<unsigned char> bytes)
-{
-    std::size_t size = 0;
-    const bool is_whole = sodium_base642bin(bytes.data(), bytes.size(), text.data(), text.size(), nullptr,
-                                            &size, nullptr, sodium_base64_VARIANT_ORIGINAL) == 0;
-    return is_whole ? size : 0;
+    Digest key{digest_bytes(function)};
+    const std::span<unsigned char> bytes = key.buffer();
+    const auto size = read_base64(text, {reinterpret_cast<char*>(bytes.data()), bytes.size()});
+    return size == key.size() ? std::optional{key} : std::nullopt;
 }
 
 std::string_view without_blanks(std::string_view text)
@@ -173,11 +139,6 @@ std::optional<ScramHash> scram_hash_of(std::string_view mechanism) noexcept
     return found == algorithms.end() ? std::nullopt : std::optional{found->hash};
 }
 
-ScramVerifier::Key::~Key()
-{
-    sodium_memzero(bytes.data(), bytes.size());
-}
-
 ScramVerifier ScramVerifier::make(ScramHash hash, const Secret& password)
 {
     std::string salt(scram_salt_bytes, '\0');
@@ -188,86 +149,54 @@ ScramVerifier ScramVerifier::make(ScramHash hash, const Secret& password)
 ScramVerifier ScramVerifier::make(ScramHash hash, const Secret& password, std::string salt,
                                   std::uint32_t iterations)
 {
-    ScramVerifier made{hash, std::move(salt), iterations};
-    made.derive_keys(password);
-    return made;
-}
-
-void ScramVerifier::derive_keys(const Secret& password)
-{
-    const Algorithm& algorithm = algorithm_of(hash_);
-    const Prepared prepared{password};
-    Key salted_password;
-    Key client_key;
-    const std::string_view key{as_text(salted_password.bytes).substr(0, algorithm.key_bytes)};
-    expect(::PKCS5_PBKDF2_HMAC(prepared.view().data(), static_cast<int>(prepared.view().size()),
-                               as_bytes(salt_), static_cast<int>(salt_.size()), static_cast<int>(iterations_),
-                               algorithm.make(), static_cast<int>(algorithm.key_bytes),
-                               salted_password.bytes.data()) == 1);
-    make_hmac(algorithm.make(), key, "Client Key", client_key.bytes.data());
-    make_hmac(algorithm.make(), key, "Server Key", server_key_.bytes.data());
-    expect(::EVP_Digest(client_key.bytes.data(), algorithm.key_bytes, stored_key_.bytes.data(), nullptr,
-                        algorithm.make(), nullptr) == 1);
+    const Hash function = algorithm_of(hash).function;
+    const Digest salted_password = pbkdf2(function, Prepared{password}.view(), salt, iterations);
+    const Digest client_key = hmac(function, salted_password.view(), "Client Key");
+    return {hash, std::move(salt), iterations, digest(function, client_key.view()),
+            hmac(function, salted_password.view(), "Server Key")};
 }
 
 std::optional<ScramVerifier> ScramVerifier::parse(std::string_view text)
 {
     const auto mechanism = take_before(text, '$');
-    const auto iterations = take_before(text, ':');
-    const auto salt = take_before(text, '$');
-    const auto stored_key = take_before(text, ':');
+    const auto iterations_text = take_before(text, ':');
+    const auto salt_text = take_before(text, '$');
+    const auto stored_key_text = take_before(text, ':');
     const auto hash = scram_hash_of(without_blanks(mechanism.value_or("")));
-    if (!hash || !iterations || !salt || !stored_key)
+    if (!hash || !iterations_text || !salt_text || !stored_key_text)
         return std::nullopt;
-    std::array<unsigned char, scram_salt_bytes_max> salt_bytes{};
-    const std::size_t salt_size = read_base64(without_blanks(*salt), salt_bytes);
-    ScramVerifier parsed{*hash, std::string{as_text(salt_bytes).substr(0, salt_size)},
-                         read_iterations(without_blanks(*iterations))};
-    const std::size_t key_bytes = algorithm_of(*hash).key_bytes;
-    if (salt_size == 0 || parsed.iterations_ == 0 ||
-        read_base64(without_blanks(*stored_key), parsed.stored_key_.bytes) != key_bytes ||
-        read_base64(without_blanks(text), parsed.server_key_.bytes) != key_bytes)
+    const Hash function = algorithm_of(*hash).function;
+    std::array<char, scram_salt_bytes_max> salt{};
+    const std::size_t salt_bytes = read_base64(without_blanks(*salt_text), salt).value_or(0);
+    const std::uint32_t iterations = read_iterations(without_blanks(*iterations_text));
+    const auto stored_key = read_key(without_blanks(*stored_key_text), function);
+    const auto server_key = read_key(without_blanks(text), function);
+    if (salt_bytes == 0 || iterations == 0 || !stored_key || !server_key)
         return std::nullopt;
-    return parsed;
+    return ScramVerifier{*hash, {salt.data(), salt_bytes}, iterations, *stored_key, *server_key};
 }
 
 std::string ScramVerifier::text() const
 {
-    const Algorithm& algorithm = algorithm_of(hash_);
-    return std::string{algorithm.mechanism} + '$' + std::to_string(iterations_) + ':' + base64(salt_) + '$' +
-           base64(as_text(stored_key_.bytes).substr(0, algorithm.key_bytes)) + ':' +
-           base64(as_text(server_key_.bytes).substr(0, algorithm.key_bytes));
+    return std::string{algorithm_of(hash_).mechanism} + '$' + std::to_string(iterations_) + ':' +
+           in_base64(salt_) + '$' + in_base64(stored_key_.view()) + ':' + in_base64(server_key_.view());
 }
 
 bool ScramVerifier::matches(const Secret& password) const
 {
-    const ScramVerifier other = make(hash_, password, salt_, iterations_);
-    return sodium_memcmp(other.stored_key_.bytes.data(), stored_key_.bytes.data(),
-                         stored_key_.bytes.size()) == 0;
-}
-
-std::string ScramVerifier::challenge_of(std::string_view salt, std::uint32_t iterations)
-{
-    return "s=" + base64(salt) + ",i=" + std::to_string(iterations);
+    return stored_key_.is(make(hash_, password, salt_, iterations_).stored_key_.view());
 }
 
 std::optional<std::string> ScramVerifier::prove(std::string_view transcript, const Secret& proof) const
 {
-    const auto& [hash, mechanism, make, key_bytes] = algorithm_of(hash_);
-    if (proof.size() != key_bytes)
+    const Hash function = algorithm_of(hash_).function;
+    if (proof.size() != digest_bytes(function))
         return std::nullopt;
-    Key client_key; // ClientSignature at first; the proof is that and the key, one upon the other
-    make_hmac(make(), as_text(stored_key_.bytes).substr(0, key_bytes), transcript, client_key.bytes.data());
-    for (std::size_t i = 0; i < key_bytes; ++i)
-        client_key.bytes.at(i) ^= static_cast<unsigned char>(proof.view()[i]);
-    Key stored_key;
-    expect(::EVP_Digest(client_key.bytes.data(), key_bytes, stored_key.bytes.data(), nullptr, make(),
-                        nullptr) == 1);
-    if (sodium_memcmp(stored_key.bytes.data(), stored_key_.bytes.data(), key_bytes) != 0)
+    const Digest client_signature = hmac(function, stored_key_.view(), transcript);
+    const Digest client_key = client_signature.exclusive_or(proof.view());
+    if (!stored_key_.is(digest(function, client_key.view()).view()))
         return std::nullopt;
-    std::array<unsigned char, EVP_MAX_MD_SIZE> signature{};
-    make_hmac(make(), as_text(server_key_.bytes).substr(0, key_bytes), transcript, signature.data());
-    return base64(as_text(signature).substr(0, key_bytes));
+    return in_base64(hmac(function, server_key_.view(), transcript).view());
 }
 
 bool is_nothing_when_prepared(const Secret& password)
@@ -280,21 +209,16 @@ void spend_scram(ScramHash hash, const Secret& password, std::uint32_t iteration
     static_cast<void>(ScramVerifier::make(hash, password, std::string(scram_salt_bytes, 's'), iterations));
 }
 
-bool cram_md5_proves(const Secret& password, std::string_view challenge, const Secret& digest)
+bool cram_md5_proves(const Secret& password, std::string_view challenge, const Secret& proof)
 {
-    constexpr std::size_t digest_bytes = 16;
-    std::array<unsigned char, digest_bytes> proof{};
-    std::array<unsigned char, EVP_MAX_MD_SIZE> right{};
+    Digest sent{digest_bytes(Hash::md5)}; // guesses can be tried against it
     std::size_t size = 0;
-    const bool is_digest = digest.size() == 2 * digest_bytes &&
-                           sodium_hex2bin(proof.data(), proof.size(), digest.view().data(), digest.size(),
-                                          nullptr, &size, nullptr) == 0 &&
-                           size == digest_bytes;
-    make_hmac(EVP_md5(), password.view(), challenge, right.data());
-    const bool is_right = is_digest && sodium_memcmp(right.data(), proof.data(), digest_bytes) == 0;
-    sodium_memzero(right.data(), right.size()); // guesses can be tried against both
-    sodium_memzero(proof.data(), proof.size());
-    return is_right;
+    const bool is_digest = proof.size() == 2 * sent.size() &&
+                           sodium_hex2bin(sent.buffer().data(), sent.size(), proof.view().data(),
+                                          proof.size(), nullptr, &size, nullptr) == 0 &&
+                           size == sent.size();
+    const Digest right = hmac(Hash::md5, password.view(), challenge);
+    return right.is(sent.view()) && is_digest;
 }
 
 } // namespace postern

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
 
+#include "backends/stores/digest.hpp"
 #include "base/secret.hpp"
 #include "protocol/scram_challenge.hpp"
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 /// The server's side of SCRAM's arithmetic (RFC 5802, section 3), and CRAM-MD5's (RFC 2195). No messages: who
 /// speaks them knows the nonces, here there are keys.
@@ -60,36 +61,27 @@ public:
     [[nodiscard]] bool matches(const Secret& password) const;
 
     /// What the server's first message says behind its nonce.
-    [[nodiscard]] std::string challenge() const { return challenge_of(salt_, iterations_); }
-
-    /// "s=SALT,i=ITERATIONS".
-    [[nodiscard]] static std::string challenge_of(std::string_view salt, std::uint32_t iterations);
+    [[nodiscard]] std::string challenge() const { return scram_challenge(salt_, iterations_); }
 
     /// ServerSignature in base64 when `proof`, the bytes of ClientProof, is the one for that AuthMessage.
     [[nodiscard]] std::optional<std::string> prove(std::string_view transcript, const Secret& proof) const;
 
 private:
-    struct Key {
-        Key() = default;
-        Key(const Key&) = default;
-        Key& operator=(const Key&) = default;
-        ~Key();
-
-        std::array<unsigned char, 32> bytes{}; ///< the longest; SHA-1 has 20 of them
-    };
-
-    ScramVerifier(ScramHash hash, std::string salt, std::uint32_t iterations)
-        : hash_{hash}, iterations_{iterations}, salt_{std::move(salt)}
+    ScramVerifier(ScramHash hash, std::string salt, std::uint32_t iterations, const Digest& stored_key,
+                  const Digest& server_key)
+        : hash_{hash}
+        , iterations_{iterations}
+        , salt_{std::move(salt)}
+        , stored_key_{stored_key}
+        , server_key_{server_key}
     {
     }
-
-    void derive_keys(const Secret& password);
 
     ScramHash hash_;
     std::uint32_t iterations_;
     std::string salt_; ///< bytes
-    Key stored_key_;
-    Key server_key_;
+    Digest stored_key_;
+    Digest server_key_;
 };
 
 /// Whether the password has bytes, but SASLprep leaves none of them: a client that prepares it would log in
@@ -99,7 +91,7 @@ private:
 /// Costs what ScramVerifier::make() does: for a user whom nobody knows.
 void spend_scram(ScramHash hash, const Secret& password, std::uint32_t iterations);
 
-/// Whether `digest`, 32 hexadecimal digits, proves by CRAM-MD5 that its maker has the password.
-[[nodiscard]] bool cram_md5_proves(const Secret& password, std::string_view challenge, const Secret& digest);
+/// Whether `proof`, 32 hexadecimal digits, proves by CRAM-MD5 that its maker has the password.
+[[nodiscard]] bool cram_md5_proves(const Secret& password, std::string_view challenge, const Secret& proof);
 
 } // namespace postern

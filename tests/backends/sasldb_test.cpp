@@ -8,6 +8,7 @@
 #include "tests/support/scram_client.hpp"
 #include "tests/support/temporary_directory.hpp"
 
+#include <sodium.h>
 #include <unistd.h>
 
 #include <array>

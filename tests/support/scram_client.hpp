@@ -1,27 +1,24 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
 
+#include "base/base64.hpp"
+
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
-#include <sodium.h>
 
 #include <array>
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#include <vector>
 
 /// What the client of a SCRAM exchange computes (RFC 5802, section 3), from the messages as they are written.
 namespace postern {
 
 inline std::string from_base64(std::string_view text)
 {
-    std::vector<unsigned char> bytes(text.size());
-    std::size_t size = 0;
-    if (sodium_base642bin(bytes.data(), bytes.size(), text.data(), text.size(), nullptr, &size, nullptr,
-                          sodium_base64_VARIANT_ORIGINAL) != 0)
-        throw std::runtime_error{"no base64"};
-    return {bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(size)};
+    std::string bytes(base64_bytes_max(text.size()), '\0');
+    bytes.resize(read_base64(text, bytes).value());
+    return bytes;
 }
 
 /// The value of one attribute: `s` of "r=…,s=…,i=…".
