@@ -31,11 +31,7 @@ std::string scram_salt_of(const ChallengeKey& key, std::string_view account, std
 
 std::string believable_challenge(std::string_view salt)
 {
-    std::string text(sodium_base64_ENCODED_LEN(salt.size(), sodium_base64_VARIANT_ORIGINAL), '\0');
-    sodium_bin2base64(text.data(), text.size(), reinterpret_cast<const unsigned char*>(salt.data()),
-                      salt.size(), sodium_base64_VARIANT_ORIGINAL);
-    text.pop_back(); // its NUL
-    return "s=" + text + ",i=" + std::to_string(scram_iterations);
+    return scram_challenge(salt, scram_iterations);
 }
 
 } // namespace postern

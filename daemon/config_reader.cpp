@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "daemon/config_reader.hpp"
 
+#include "base/nul_byte.hpp"
+
 #include <algorithm>
 #include <optional>
 #include <set>
@@ -90,7 +92,7 @@ void Reader::take(std::string_view line)
     const std::string_view content = trimmed(line);
     if (line.size() > config_line_bytes_max)
         lose(content, "the line is longer than the 64 KiB that were expected at most");
-    else if (line.find('\0') != std::string_view::npos)
+    else if (has_nul(line))
         lose(content, "the line holds a NUL byte; text was expected");
     else if (content.empty() || content.front() == '#' || content.front() == ';')
         return;

@@ -7,6 +7,7 @@
 #include "base/spelling.hpp"
 #include "base/unique_fd.hpp"
 #include "daemon/server_names.hpp"
+#include "protocol/sasl_mechanism.hpp"
 
 #include <fcntl.h>
 #include <grp.h>
@@ -34,15 +35,15 @@ constexpr std::uint32_t id_max = UINT32_MAX - 1;     ///< the last number means 
 /// suggestion.
 constexpr std::array mechanisms_never{"httpform", "kerberos4", "dce", "sia"};
 
-/// Those that listeners of the Dovecot protocol have.
-constexpr std::array<std::string_view, 5> sasl_mechanisms{"PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1",
-                                                          "SCRAM-SHA-256"};
-
 constexpr std::size_t realm_bytes_max = 255;
 
-std::vector<std::string> names_of_mechanisms()
+/// Those that listeners of the Dovecot protocol have.
+std::vector<std::string_view> names_of_mechanisms()
 {
-    return {sasl_mechanisms.begin(), sasl_mechanisms.end()};
+    std::vector<std::string_view> names;
+    for (const sasl::MechanismFacts& mechanism : sasl::mechanism_table)
+        names.push_back(mechanism.name);
+    return names;
 }
 
 bool has_control_byte(std::string_view text)
@@ -226,21 +227,23 @@ std::string parse_line(const std::string& text, std::size_t bytes_max)
 
 std::vector<std::string> parse_mechanisms(const std::string& text)
 {
+    const std::vector<std::string_view> known = names_of_mechanisms();
     std::vector<std::string> mechanisms;
     for (const std::string& word : words_of(text)) {
         const std::string name = in_upper_case(word);
         if (name == "DIGEST-MD5")
-            throw ConfigError{"DIGEST-MD5 is not offered (RFC 6331); one of " +
-                              alternatives(sasl_mechanisms) + " was expected"};
-        if (std::ranges::count(sasl_mechanisms, name) == 0)
-            throw ConfigError{said_of(word, alternatives(sasl_mechanisms) + " was expected" +
-                                                did_you_mean(name, names_of_mechanisms()))};
+            throw ConfigError{"DIGEST-MD5 is not offered (RFC 6331); one of " + alternatives(known) +
+                              " was expected"};
+        if (std::ranges::count(known, name) == 0)
+            throw ConfigError{
+                said_of(word, alternatives(known) + " was expected" +
+                                  did_you_mean(name, std::vector<std::string>{known.begin(), known.end()}))};
         if (std::ranges::count(mechanisms, name) != 0)
             throw ConfigError{said_of(word, "is named twice")};
         mechanisms.push_back(name);
     }
     if (mechanisms.empty())
-        throw ConfigError{"no mechanism is named; " + alternatives(sasl_mechanisms) + " was expected"};
+        throw ConfigError{"no mechanism is named; " + alternatives(known) + " was expected"};
     return mechanisms;
 }
 

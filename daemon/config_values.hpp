@@ -92,4 +92,13 @@ void check_option(const BackendOption& option, const std::string& value);
 /// "a, b or c".
 [[nodiscard]] std::string alternatives(std::span<const std::string_view> words);
 
+template <typename Named>
+[[nodiscard]] std::vector<std::string> names_of(const Named& list)
+{
+    std::vector<std::string> names;
+    for (const auto& named : list)
+        names.push_back(named.name);
+    return names;
+}
+
 } // namespace postern

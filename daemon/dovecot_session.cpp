@@ -7,6 +7,7 @@
 // That would end the other logins in work on it, so it is done only where there is none.
 #include "daemon/dovecot_session.hpp"
 
+#include "base/base64.hpp"
 #include "base/log.hpp"
 #include "base/wipe.hpp"
 #include "daemon/login_log.hpp"
@@ -43,10 +44,7 @@ std::string random_base64()
 {
     std::array<unsigned char, nonce_bytes> bytes{};
     randombytes_buf(bytes.data(), bytes.size());
-    std::string text(sodium_base64_ENCODED_LEN(bytes.size(), sodium_base64_VARIANT_ORIGINAL), '\0');
-    sodium_bin2base64(text.data(), text.size(), bytes.data(), bytes.size(), sodium_base64_VARIANT_ORIGINAL);
-    text.pop_back(); // its NUL
-    return text;
+    return in_base64(bytes);
 }
 
 /// RFC 2195: unique, with the time and a host's name in it. The host's own is nobody's business.
@@ -55,15 +53,9 @@ std::string cram_challenge()
     return '<' + random_base64() + '.' + std::to_string(std::time(nullptr)) + "@postern>";
 }
 
-bool shows_password(sasl::Mechanism mechanism) noexcept
-{
-    return mechanism == sasl::Mechanism::plain || mechanism == sasl::Mechanism::login;
-}
-
-/// Those of SCRAM: what a client must know, a backend knows.
 bool asks_challenge(sasl::Mechanism mechanism) noexcept
 {
-    return mechanism == sasl::Mechanism::scram_sha_1 || mechanism == sasl::Mechanism::scram_sha_256;
+    return sasl::facts_of(mechanism).asks_challenge;
 }
 
 /// Whether there is a name left when the realm is taken off.
@@ -248,7 +240,7 @@ bool DovecotSession::refuses(const dovecot::Auth& auth, std::optional<sasl::Mech
         tell_failure(auth.id, {});
         return true;
     }
-    if (shows_password(*mechanism) && listener().dovecot.refuses_plaintext_without_tls &&
+    if (sasl::facts_of(*mechanism).shows_password && listener().dovecot.refuses_plaintext_without_tls &&
         !auth.parameters.is_secured) {
         services_.log.warning("a login" + client + " was refused: " + listener().name +
                               " takes no passwords without TLS");

@@ -9,6 +9,7 @@
 #include "daemon/server_health.hpp"
 #include "daemon/setup.hpp"
 #include "daemon/system_call_filter.hpp"
+#include "protocol/sasl_mechanism.hpp"
 
 #include <unistd.h>
 
@@ -31,10 +32,12 @@ constexpr auto grace = 1s;              ///< for what should end by itself
 
 bool gives_challenges(const Config& config)
 {
-    return std::ranges::any_of(config.listeners, [](const ListenerConfig& listener) {
-        return std::ranges::any_of(listener.dovecot.mechanisms, [](const std::string& mechanism) {
-            return mechanism.starts_with("SCRAM-");
-        });
+    const auto is_asked_one = [](const std::string& name) {
+        const sasl::MechanismFacts* const mechanism = sasl::find_mechanism(name);
+        return mechanism != nullptr && mechanism->asks_challenge;
+    };
+    return std::ranges::any_of(config.listeners, [&](const ListenerConfig& listener) {
+        return std::ranges::any_of(listener.dovecot.mechanisms, is_asked_one);
     });
 }
 

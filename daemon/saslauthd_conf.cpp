@@ -10,6 +10,7 @@
 #include "daemon/saslauthd_conf.hpp"
 
 #include "base/lower_case.hpp"
+#include "base/nul_byte.hpp"
 #include "daemon/config_values.hpp"
 #include "daemon/file_text.hpp"
 #include "daemon/saslauthd_value.hpp"
@@ -103,7 +104,7 @@ void Reader::take_line(std::string_view line)
                  "of the value");
     if (line.size() > config_line_bytes_max)
         problem("", "the line is longer than the 64 KiB that were expected at most");
-    else if (line.find('\0') != std::string_view::npos)
+    else if (has_nul(line))
         problem("", "the line holds a NUL byte; text was expected");
     else
         take_content(line);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "tools/dovecot_login.hpp"
 
+#include "base/base64.hpp"
 #include "protocol/dovecot_client.hpp"
 #include "tools/control_client.hpp"
 #include "tools/daemon_socket.hpp"
@@ -119,10 +120,7 @@ std::string random_nonce()
 {
     std::array<unsigned char, 18> bytes{};
     randombytes_buf(bytes.data(), bytes.size());
-    std::string text(sodium_base64_encoded_len(bytes.size(), sodium_base64_VARIANT_ORIGINAL), '\0');
-    sodium_bin2base64(text.data(), text.size(), bytes.data(), bytes.size(), sodium_base64_VARIANT_ORIGINAL);
-    text.pop_back(); // its NUL
-    return text;
+    return in_base64(bytes);
 }
 
 /// What it says of a refusal that is not temporary, which is little.

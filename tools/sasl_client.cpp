@@ -10,21 +10,17 @@
 // Everything on the way to it lets its finder log in, so every buffer is wiped.
 #include "tools/sasl_client.hpp"
 
+#include "backends/stores/digest.hpp"
+#include "base/base64.hpp"
+#include "base/wipe.hpp"
 #include "protocol/scram_challenge.hpp"
 
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <sodium.h>
 
 #include <algorithm>
 #include <array>
-#include <cassert>
 #include <charconv>
-#include <climits>
-#include <cstring>
-#include <stdexcept>
 #include <utility>
-#include <vector>
 
 namespace postern {
 
@@ -32,71 +28,14 @@ namespace {
 
 using sasl::Mechanism;
 
-constexpr int base64 = sodium_base64_VARIANT_ORIGINAL;
-
-/// Up to 32 bytes that are wiped.
-class Digest {
-public:
-    explicit Digest(std::size_t size) : size_{size} { assert(size <= bytes_.size()); }
-    Digest(const Digest&) = delete;
-    Digest& operator=(const Digest&) = delete;
-    ~Digest() { sodium_memzero(bytes_.data(), bytes_.size()); }
-
-    [[nodiscard]] unsigned char* data() noexcept { return bytes_.data(); }
-    [[nodiscard]] std::size_t size() const noexcept { return size_; }
-    [[nodiscard]] std::string_view view() const noexcept
-    {
-        return {reinterpret_cast<const char*>(bytes_.data()), size_};
-    }
-
-private:
-    std::array<unsigned char, 32> bytes_{};
-    std::size_t size_;
-};
-
-const unsigned char* unsigned_bytes(std::string_view bytes) noexcept
-{
-    return reinterpret_cast<const unsigned char*>(bytes.data());
-}
-
-int int_size(std::string_view bytes)
-{
-    if (bytes.size() > INT_MAX)
-        throw std::length_error{"too long for OpenSSL"};
-    return static_cast<int>(bytes.size());
-}
-
-void require_done(bool is_done)
-{
-    if (!is_done)
-        throw std::runtime_error{"OpenSSL cannot compute what the mechanism needs"};
-}
-
-void compute_hmac(Digest& result, const EVP_MD* hash, std::string_view key, std::string_view text)
-{
-    unsigned int size = 0;
-    require_done(::HMAC(hash, key.data(), int_size(key), unsigned_bytes(text), text.size(), result.data(),
-                        &size) != nullptr &&
-                 size == result.size());
-}
-
-std::string in_base64(std::string_view bytes)
-{
-    std::string text(sodium_base64_encoded_len(bytes.size(), base64), '\0');
-    sodium_bin2base64(text.data(), text.size(), unsigned_bytes(bytes), bytes.size(), base64);
-    text.pop_back(); // its NUL
-    return text;
-}
-
-/// Nothing when it is no base64.
+/// Nothing when it is no base64. Only for what a server says.
 std::optional<std::string> from_base64(std::string_view text)
 {
-    std::string bytes(text.size(), '\0');
-    std::size_t size = 0;
-    if (sodium_base642bin(reinterpret_cast<unsigned char*>(bytes.data()), bytes.size(), text.data(),
-                          text.size(), nullptr, &size, nullptr, base64) != 0)
+    std::string bytes(base64_bytes_max(text.size()), '\0');
+    const auto size = read_base64(text, bytes);
+    if (!size)
         return std::nullopt;
-    bytes.resize(size);
+    bytes.resize(*size);
     return bytes;
 }
 
@@ -202,13 +141,11 @@ public:
     {
         if (challenge.empty() || std::exchange(has_answered_, true))
             return std::nullopt;
-        Digest digest{16};
-        compute_hmac(digest, ::EVP_md5(), login_.password.view(), challenge);
+        Digest proof = hmac(Hash::md5, login_.password.view(), challenge);
         std::array<char, 33> digits{}; // with a NUL
-        sodium_bin2hex(digits.data(), digits.size(), digest.data(), digest.size());
-        Secret response = joined(secrets_, login_.user, " ", std::string_view{digits.data(), 32});
-        sodium_memzero(digits.data(), digits.size());
-        return response;
+        const Wipe at_the_end{digits};
+        sodium_bin2hex(digits.data(), digits.size(), proof.buffer().data(), proof.size());
+        return joined(secrets_, login_.user, " ", std::string_view{digits.data(), 32});
     }
 
     bool accepts(std::optional<std::string_view>) override { return has_answered_; }
@@ -221,12 +158,8 @@ private:
 
 class ScramClient final : public SaslClient {
 public:
-    ScramClient(const EVP_MD* hash, const SaslLogin& login, std::string nonce, SecretArena& secrets)
-        : hash_{hash}
-        , login_{login}
-        , secrets_{secrets}
-        , nonce_{std::move(nonce)}
-        , signature_{static_cast<std::size_t>(::EVP_MD_get_size(hash))}
+    ScramClient(Hash hash, const SaslLogin& login, std::string nonce, SecretArena& secrets)
+        : hash_{hash}, login_{login}, secrets_{secrets}, nonce_{std::move(nonce)}
     {
     }
 
@@ -300,30 +233,17 @@ private:
     }
 
     /// The proof in base64; what the server will have to say is remembered.
-    [[nodiscard]] Secret prove(std::string_view salt, unsigned iterations, std::string_view transcript)
+    [[nodiscard]] Secret prove(std::string_view salt, std::uint32_t iterations, std::string_view transcript)
     {
-        const std::size_t size = signature_.size();
-        const std::string_view password = login_.password.view();
-        Digest salted{size};
-        require_done(::PKCS5_PBKDF2_HMAC(password.data(), int_size(password), unsigned_bytes(salt),
-                                         int_size(salt), static_cast<int>(iterations), hash_,
-                                         static_cast<int>(size), salted.data()) == 1);
-        Digest client_key{size};
-        Digest stored_key{size};
-        Digest client_signature{size};
-        Digest server_key{size};
-        compute_hmac(client_key, hash_, salted.view(), "Client Key");
-        compute_hmac(server_key, hash_, salted.view(), "Server Key");
-        require_done(::EVP_Digest(client_key.data(), size, stored_key.data(), nullptr, hash_, nullptr) == 1);
-        compute_hmac(client_signature, hash_, stored_key.view(), transcript);
-        compute_hmac(signature_, hash_, server_key.view(), transcript);
-        for (std::size_t i = 0; i < size; ++i)
-            client_key.data()[i] ^= client_signature.data()[i];
+        const Digest salted = pbkdf2(hash_, login_.password.view(), salt, iterations);
+        const Digest client_key = hmac(hash_, salted.view(), "Client Key");
+        const Digest stored_key = digest(hash_, client_key.view());
+        const Digest client_signature = hmac(hash_, stored_key.view(), transcript);
+        signature_ = hmac(hash_, hmac(hash_, salted.view(), "Server Key").view(), transcript);
 
         Secret proof{secrets_, ""};
-        proof.resize(sodium_base64_encoded_len(size, base64));
-        sodium_bin2base64(proof.buffer().data(), proof.size(), client_key.data(), size, base64);
-        proof.resize(proof.size() - 1); // its NUL
+        proof.resize(
+            write_base64(proof.buffer(), client_key.exclusive_or(client_signature.view()).view()).size());
         return proof;
     }
 
@@ -331,13 +251,12 @@ private:
     {
         const auto text = take_attribute(server_final, 'v');
         const auto bytes = text ? from_base64(*text) : std::nullopt;
-        server_is_proved_ = bytes && bytes->size() == signature_.size() &&
-                            sodium_memcmp(bytes->data(), signature_.data(), signature_.size()) == 0;
+        server_is_proved_ = bytes && signature_.is(*bytes);
         has_seen_false_signature_ = text && !server_is_proved_;
         return server_is_proved_;
     }
 
-    const EVP_MD* hash_;
+    Hash hash_;
     const SaslLogin& login_;
     SecretArena& secrets_;
     std::string nonce_;
@@ -358,9 +277,9 @@ std::unique_ptr<SaslClient> make_sasl_client(Mechanism mechanism, const SaslLogi
     case Mechanism::login: return std::make_unique<LoginClient>(login, secrets);
     case Mechanism::cram_md5: return std::make_unique<CramMd5Client>(login, secrets);
     case Mechanism::scram_sha_1:
-        return std::make_unique<ScramClient>(::EVP_sha1(), login, std::move(nonce), secrets);
+        return std::make_unique<ScramClient>(Hash::sha1, login, std::move(nonce), secrets);
     case Mechanism::scram_sha_256:
-        return std::make_unique<ScramClient>(::EVP_sha256(), login, std::move(nonce), secrets);
+        return std::make_unique<ScramClient>(Hash::sha256, login, std::move(nonce), secrets);
     }
     return nullptr;
 }

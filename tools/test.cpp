@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "tools/test.hpp"
 
+#include "base/lower_case.hpp"
 #include "base/spelling.hpp"
 #include "tools/control_client.hpp"
 #include "tools/dovecot_login.hpp"
@@ -162,32 +163,25 @@ std::string socket_for(const TestOptions& values)
 std::vector<std::string> own_mechanisms()
 {
     std::vector<std::string> names;
-    for (const sasl::Mechanism mechanism : sasl::all_mechanisms)
-        names.emplace_back(sasl::mechanism_name(mechanism));
+    for (const sasl::MechanismFacts& mechanism : sasl::mechanism_table)
+        names.emplace_back(mechanism.name);
     return names;
-}
-
-std::string upper_case(std::string text)
-{
-    std::ranges::transform(text, text.begin(),
-                           [](char c) { return c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c; });
-    return text;
 }
 
 /// The one that was asked for, or the first of ours. Nothing: the server has none of ours.
 std::optional<sasl::Mechanism> choose_mechanism(const TestOptions& values, const std::string& socket,
                                                 std::vector<std::string> offers)
 {
-    std::ranges::transform(offers, offers.begin(), upper_case);
+    std::ranges::transform(offers, offers.begin(), in_upper_case);
     const auto is_offered = [&offers](std::string_view name) {
         return std::ranges::count(offers, name) != 0;
     };
     if (values.mechanism.empty()) {
         const auto* const found =
-            std::ranges::find_if(sasl::all_mechanisms, is_offered, sasl::mechanism_name);
-        return found == sasl::all_mechanisms.end() ? std::nullopt : std::optional{*found};
+            std::ranges::find_if(sasl::mechanism_table, is_offered, &sasl::MechanismFacts::name);
+        return found == sasl::mechanism_table.end() ? std::nullopt : std::optional{found->mechanism};
     }
-    const std::string asked = upper_case(values.mechanism);
+    const std::string asked = in_upper_case(values.mechanism);
     if (!is_offered(asked))
         throw UsageError{"--mech: " + socket + " does not offer " + values.mechanism + ", but " +
                          listed(offers) + did_you_mean(asked, offers)};
