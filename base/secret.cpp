@@ -43,13 +43,14 @@ Secret::Secret(SecretArena& arena, std::string_view bytes) : arena_{&arena}, slo
     }
     if (!bytes.empty())
         std::memcpy(slot_.data(), bytes.data(), bytes.size());
-    size_ = bytes.size();
+    size_ = lent_ = bytes.size();
 }
 
 Secret::Secret(Secret&& other) noexcept
     : arena_{std::exchange(other.arena_, nullptr)}
     , slot_{std::exchange(other.slot_, {})}
     , size_{std::exchange(other.size_, 0)}
+    , lent_{std::exchange(other.lent_, 0)}
 {
 }
 
@@ -60,8 +61,16 @@ Secret& Secret::operator=(Secret&& other) noexcept
         arena_ = std::exchange(other.arena_, nullptr);
         slot_ = std::exchange(other.slot_, {});
         size_ = std::exchange(other.size_, 0);
+        lent_ = std::exchange(other.lent_, 0);
     }
     return *this;
+}
+
+std::span<char> Secret::room(std::size_t bytes) noexcept
+{
+    const std::span<char> room = slot_.first(std::min(bytes, slot_.size()));
+    lent_ = std::max(lent_, room.size());
+    return room;
 }
 
 void Secret::resize(std::size_t size)
@@ -69,15 +78,17 @@ void Secret::resize(std::size_t size)
     if (size > slot_.size())
         throw std::length_error{"a secret is longer than its slot"};
     size_ = size;
+    lent_ = std::max(lent_, size);
 }
 
 void Secret::clear() noexcept
 {
     if (arena_ != nullptr)
-        arena_->give_back(slot_);
+        arena_->give_back(slot_, lent_);
     arena_ = nullptr;
     slot_ = {};
     size_ = 0;
+    lent_ = 0;
 }
 
 bool Secret::equals(const Secret& other) const noexcept
@@ -138,9 +149,9 @@ void SecretArena::lock_up_to(std::size_t bytes) noexcept
     }
 }
 
-void SecretArena::give_back(std::span<char> slot) noexcept
+void SecretArena::give_back(std::span<char> slot, std::size_t used) noexcept
 {
-    sodium_memzero(slot.data(), slot.size());
+    sodium_memzero(slot.data(), used);
     free_.push_back(slot.data()); // reserved in the constructor: cannot throw
 }
 

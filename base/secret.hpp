@@ -33,7 +33,10 @@ public:
 
     /// The whole slot, to be filled in place; resize() then says how much of it counts.
     /// Empty until the secret has a slot.
-    [[nodiscard]] std::span<char> buffer() noexcept { return slot_; }
+    [[nodiscard]] std::span<char> buffer() noexcept { return room(slot_.size()); }
+
+    /// The first `bytes` of it, or all if there are fewer. What was lent is wiped at the end, and that costs.
+    [[nodiscard]] std::span<char> room(std::size_t bytes) noexcept;
 
     void resize(std::size_t size);
 
@@ -48,10 +51,11 @@ private:
     SecretArena* arena_ = nullptr;
     std::span<char> slot_;
     std::size_t size_ = 0;
+    std::size_t lent_ = 0; ///< bytes that may hold something, from the start of the slot
 };
 
 /// The one piece of memory in which a process keeps passwords: slots of equal size, locked into RAM where
-/// the limits allow it, left out of core files, and wiped before a slot is used again.
+/// the limits allow it, left out of core files, and wiped before a slot is used again, as far as it was used.
 ///
 /// Must outlive its secrets. One thread. Pages are touched on first use, so a large bound costs nothing.
 class SecretArena {
@@ -73,7 +77,7 @@ private:
     friend class Secret;
     std::span<char> take();
     void lock_up_to(std::size_t bytes) noexcept;
-    void give_back(std::span<char> slot) noexcept;
+    void give_back(std::span<char> slot, std::size_t used) noexcept;
 
     std::size_t slot_bytes_;
     std::size_t slots_max_;

@@ -207,7 +207,8 @@ void DovecotSession::hear(Logins::iterator login, std::optional<std::string_view
     std::optional<sasl::Step> step;
     try {
         Secret memory{services_.secrets, {}};
-        const auto words = base64 ? dovecot::decode_base64(*base64, memory.buffer()) : std::nullopt;
+        const std::span<char> room = memory.room(base64_bytes_max(base64.value_or("").size()));
+        const auto words = base64 ? dovecot::decode_base64(*base64, room) : std::nullopt;
         if (!base64 || words)
             step = take(words);
     } catch (const std::bad_alloc&) {

@@ -281,7 +281,7 @@ private:
     [[nodiscard]] Step check_proof(std::string transcript, std::string_view text) const
     {
         Secret proof{terms_.secrets, ""};
-        if (read_base64(text, proof.buffer()) != digest_bytes_)
+        if (read_base64(text, proof.room(base64_bytes_max(text.size()))) != digest_bytes_)
             return Fail{Failure::malformed, first_.user};
         proof.resize(digest_bytes_);
         return CheckProof{first_.user, std::move(transcript), std::move(proof)};

@@ -170,9 +170,10 @@ DBT input(std::string_view bytes)
 
 DBT output(Secret& secret, std::size_t bytes_max)
 {
+    const std::span<char> room = secret.room(bytes_max);
     DBT entry{};
-    entry.data = secret.buffer().data();
-    entry.ulen = static_cast<u_int32_t>(std::min(secret.buffer().size(), bytes_max));
+    entry.data = room.data();
+    entry.ulen = static_cast<u_int32_t>(room.size());
     entry.flags = DB_DBT_USERMEM;
     return entry;
 }

@@ -109,6 +109,36 @@ TEST_CASE("the whole slot is wiped, not only the part that counted", "[secret]")
     CHECK(bytes_of_next_slot(arena) == wiped);
 }
 
+TEST_CASE("of a slot as much is lent as is asked for, and never more than there is", "[secret]")
+{
+    SecretArena arena{slot_bytes, 1};
+    Secret secret{arena, "s3cret"};
+    CHECK(secret.room(3).size() == 3);
+    CHECK(secret.room(3).data() == secret.view().data());
+    CHECK(secret.room(slot_bytes + 1).size() == slot_bytes);
+    CHECK(secret.buffer().size() == slot_bytes);
+    CHECK(secret.view() == "s3cret");
+    CHECK(Secret{}.room(1).empty());
+}
+
+TEST_CASE("whatever was lent is wiped, however little of it counts, and wherever it has moved", "[secret]")
+{
+    SecretArena arena{slot_bytes, 1};
+    const auto lent = GENERATE(as<std::size_t>{}, 1, 17, slot_bytes - 1, slot_bytes);
+    CAPTURE(lent);
+    {
+        Secret buffer{arena, ""};
+        std::ranges::fill(buffer.room(lent), 'x');
+        static_cast<void>(buffer.room(0));
+        buffer.resize(1);
+        buffer.resize(0);
+        Secret moved{std::move(buffer)};
+        Secret assigned;
+        assigned = std::move(moved);
+    }
+    CHECK(bytes_of_next_slot(arena) == wiped);
+}
+
 TEST_CASE("a secret that moves takes its only copy with it", "[secret]")
 {
     SecretArena arena{slot_bytes, 2};
