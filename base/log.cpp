@@ -23,11 +23,10 @@ constexpr int facility_authpriv = 10;        // the same
 constexpr std::size_t line_bytes_max = 2048; // less than PIPE_BUF: a pipe with room takes a line whole
 
 /// RFC 3164's time, in the C locale; localtime_r opens no file once tzset() has run.
-std::string syslog_time()
+std::string syslog_time(std::time_t now)
 {
     static constexpr std::array months{"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                        "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-    const std::time_t now = std::time(nullptr);
     std::tm local{};
     ::localtime_r(&now, &local);
     const auto two = [](int number, char fill) {
@@ -137,6 +136,18 @@ void DescriptorLog::write_syslog(LogOrigin origin, LogLevel level, std::string_v
         drop(dropped_by_syslog_);
 }
 
+/// Made once a second: on the way of every login it would cost more than the rest of the line. The pid is
+/// asked for each time, because a daemon may go into the background between two lines.
+const std::string& DescriptorLog::time_text()
+{
+    const std::time_t now = std::time(nullptr);
+    if (time_text_.empty() || now != time_text_of_) {
+        time_text_ = syslog_time(now);
+        time_text_of_ = now;
+    }
+    return time_text_;
+}
+
 DescriptorLog::Sent DescriptorLog::send_syslog(LogOrigin origin, LogLevel level, std::string_view text)
 {
     if (!syslog_.is_open())
@@ -144,7 +155,7 @@ DescriptorLog::Sent DescriptorLog::send_syslog(LogOrigin origin, LogLevel level,
     const bool is_ours = origin == LogOrigin::postern;
     const int facility = origin == LogOrigin::foreign_to_authpriv ? facility_authpriv : facility_auth;
     const int priority = facility * 8 + static_cast<int>(level);
-    std::string line = '<' + std::to_string(priority) + '>' + syslog_time() + ' ' + style_.ident + '[' +
+    std::string line = '<' + std::to_string(priority) + '>' + time_text() + ' ' + style_.ident + '[' +
                        std::to_string(::getpid()) + "]: " + (is_ours ? style_.text_prefix : "");
     line += text.substr(0, line_bytes_max);
     if (::send(syslog_.get(), line.data(), line.size(), MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)

@@ -4,6 +4,7 @@
 #include "base/unique_fd.hpp"
 
 #include <cstdint>
+#include <ctime>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -91,6 +92,7 @@ private:
     void write(LogOrigin origin, LogLevel level, std::string_view text) noexcept;
     void write_syslog(LogOrigin origin, LogLevel level, std::string_view text);
     Sent send_syslog(LogOrigin origin, LogLevel level, std::string_view text);
+    const std::string& time_text();
     void write_stream(std::string_view text);
     bool send_stream(std::string_view text);
     void drop(std::uint64_t& counter) noexcept
@@ -103,6 +105,8 @@ private:
     UniqueFd syslog_;
     UniqueFd stream_;
     LogLevel stream_least_ = LogLevel::debug;
+    std::string time_text_;
+    std::time_t time_text_of_ = 0;
     std::function<void()> on_syslog_lost_;
     std::uint64_t dropped_by_syslog_ = 0; ///< since the last report
     std::uint64_t dropped_by_stream_ = 0; ///< since the last report
