@@ -65,7 +65,7 @@ struct BackendType {
     std::string_view summary;
     std::span<const BackendOption> options;
     WorkerUser user = WorkerUser::postern;
-    std::string_view group; ///< the worker's group; empty: that of its user
+    std::string_view group{}; ///< the worker's group; empty: that of its user
     WorkerLoad load = WorkerLoad::waits;
     MechOption mech_option = MechOption::none;
     /// What saslauthd's mechanism of that name says behind OK and NO, where it is the same for everybody.
@@ -76,6 +76,14 @@ struct BackendType {
     std::span<const OptionPiece> root_when{};
     /// SASL's names of the challenge mechanisms that it can serve: Backend::challenge() and prove().
     std::span<const std::string_view> mechanisms{};
+    /// Where it keeps accounts on this host, as files, directories (with a slash at the end) or options that
+    /// name one: a change there counts at once. Empty: elsewhere.
+    std::span<const std::string_view> stores{};
+    /// Whether its answer depends on where the client is.
+    bool heeds_client = false;
+    /// Whether what it accepted may be kept unless the configuration says otherwise: not where a password may
+    /// be good for one time.
+    bool is_cached_by_default = true;
     /// What its options must not be together; null: there is no such rule.
     OptionRule rule = nullptr;
     /// What it makes of realms; null: RealmUse::in_user, since it looks at the user alone.
