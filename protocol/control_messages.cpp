@@ -27,7 +27,7 @@ constexpr int depth_max = 8; ///< a worker's and a server's fields are at 6
 constexpr std::size_t items_max = 4096;
 constexpr std::size_t shown_bytes_max = 64; ///< of what a problem repeats
 
-constexpr std::array all_commands{Command::status, Command::reload, Command::finish};
+constexpr std::array all_commands{Command::status, Command::reload, Command::finish, Command::flush};
 
 template <typename Value, typename Type>
 concept Is = std::same_as<std::remove_const_t<Value>, Type>;
@@ -66,6 +66,16 @@ void visit_members(auto& visit, Is<BackendStatus> auto& backend)
     visit("servers", backend.servers);
 }
 
+void visit_members(auto& visit, Is<CacheStatus> auto& cache)
+{
+    visit("entries", cache.entries);
+    visit("entries_max", cache.entries_max);
+    visit("hits", cache.hits);
+    visit("misses", cache.misses);
+    visit("outdated", cache.outdated);
+    visit("evicted", cache.evicted);
+}
+
 void visit_members(auto& visit, Is<ListenerStatus> auto& listener)
 {
     visit("name", listener.name);
@@ -89,6 +99,7 @@ void visit_members(auto& visit, Is<StatusReport> auto& report)
     visit("delayed_max", report.delayed_max);
     visit("left_early", report.left_early);
     visit("log_lines_dropped", report.log_lines_dropped);
+    visit("cache", report.cache);
     visit("listeners", report.listeners);
     visit("backends", report.backends);
 }
@@ -255,7 +266,7 @@ std::variant<Command, std::string> command_of(const Json& object)
 {
     const auto named = object.find("command");
     if (named == object.end() || !named->is_string())
-        return "a request names a command: status, reload or finish";
+        return "a request names a command: status, reload, finish or flush";
     const std::string text = named->get<std::string>().substr(0, shown_bytes_max);
     std::vector<std::string> names;
     for (const Command command : all_commands) {
@@ -266,6 +277,21 @@ std::variant<Command, std::string> command_of(const Json& object)
     return "there is no command '" + text + "'" + did_you_mean(text, names);
 }
 
+std::variant<Request, std::string> flush_of(const Json& object)
+{
+    for (const char* const name : {"user", "realm"})
+        if (object.contains(name) &&
+            (!object[name].is_string() || object[name].get_ref<const std::string&>().empty()))
+            return std::string{name} + " is a name";
+    Whose whose;
+    ObjectReader reader{object};
+    reader("user", whose.user);
+    reader("realm", whose.realm);
+    if (!whose.user.empty() && !whose.realm.empty())
+        return "a flush names a user or a realm, and not both";
+    return Request{Command::flush, std::move(whose)};
+}
+
 } // namespace
 
 std::string_view command_text(Command command) noexcept
@@ -274,16 +300,22 @@ std::string_view command_text(Command command) noexcept
     case Command::status: return "status";
     case Command::reload: return "reload";
     case Command::finish: return "finish";
+    case Command::flush: return "flush";
     }
     return "invalid";
 }
 
-std::string write_request(Command command)
+std::string write_request(const Request& request)
 {
-    return line_of({{"version", version}, {"command", command_text(command)}});
+    OrderedJson object{{"version", version}, {"command", command_text(request.command)}};
+    if (!request.whose.user.empty())
+        object["user"] = request.whose.user;
+    if (!request.whose.realm.empty())
+        object["realm"] = request.whose.realm;
+    return line_of(object);
 }
 
-std::variant<Command, std::string> parse_request(std::string_view line)
+std::variant<Request, std::string> parse_request(std::string_view line)
 {
     if (line.size() > request_bytes_max)
         return "a request has at most " + std::to_string(request_bytes_max) + " bytes";
@@ -292,12 +324,23 @@ std::variant<Command, std::string> parse_request(std::string_view line)
         return "a request is one JSON object on a line";
     if (std::string problem = version_problem(*object); !problem.empty())
         return problem;
-    return command_of(*object);
+    const auto command = command_of(*object);
+    if (const auto* const problem = std::get_if<std::string>(&command))
+        return *problem;
+    return std::get<Command>(command) == Command::flush ? flush_of(*object)
+                                                        : Request{std::get<Command>(command)};
 }
 
 std::string write_done()
 {
     return line_of(reply(true));
+}
+
+std::string write_flushed(std::uint64_t logins)
+{
+    OrderedJson object = reply(true);
+    object["flushed"] = logins;
+    return line_of(object);
 }
 
 std::string write_problem(std::string_view problem)
@@ -324,6 +367,8 @@ std::optional<Reply> parse_reply(std::string_view line)
     ObjectReader reader{*object};
     reader("ok", reply.is_ok);
     reader("problem", reply.problem);
+    if (object->contains("flushed"))
+        reader("flushed", reply.flushed.emplace());
     if (const auto status = object->find("status"); status != object->end()) {
         reader("status", reply.status.emplace());
         reply.status_json = status->dump(-1, ' ', true, Json::error_handler_t::replace);

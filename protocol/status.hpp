@@ -44,6 +44,16 @@ struct BackendStatus {
     std::vector<ServerStatus> servers{}; ///< in the order in which they are asked; of types that have some
 };
 
+/// What is kept of logins that were accepted.
+struct CacheStatus {
+    std::uint64_t entries = 0;
+    std::uint64_t entries_max = 0; ///< 0: nothing is kept
+    std::uint64_t hits = 0;        ///< logins for which nobody was asked
+    std::uint64_t misses = 0;
+    std::uint64_t outdated = 0; ///< entries that were found too old, or older than a change of a store
+    std::uint64_t evicted = 0;  ///< entries that made room for others
+};
+
 struct ListenerStatus {
     std::string name;
     std::string socket;
@@ -65,6 +75,7 @@ struct StatusReport {
     std::uint64_t delayed_max = 0;
     std::uint64_t left_early = 0;
     std::uint64_t log_lines_dropped = 0;
+    CacheStatus cache;
     std::vector<ListenerStatus> listeners;
     std::vector<BackendStatus> backends;
 };

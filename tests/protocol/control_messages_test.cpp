@@ -13,7 +13,8 @@ using namespace std::string_literals;
 /// Every field has a value of its own, so that no two can be mixed up.
 StatusReport some_report()
 {
-    StatusReport report{"1.2.3", 11, 12, 1'700'000'000, true, {}, 21, 22, 23, 24, 25, 26, 27, {}, {}};
+    StatusReport report{"1.2.3", 11, 12, 1'700'000'000, true, {}, 21, 22, 23, 24, 25, 26, 27, {}, {}, {}};
+    report.cache = {81, 82, 83, 84, 85, 86};
     report.logins.set(Verdict::accepted, 31);
     report.logins.set(Verdict::rejected, 32);
     report.logins.set(Verdict::unknown_user, 33);
@@ -47,11 +48,44 @@ std::string status_with(const std::string& from, const std::string& to)
 
 TEST_CASE("each command is understood as it was meant", "[control]")
 {
-    for (const Command command : {Command::status, Command::reload, Command::finish}) {
+    for (const Command command : {Command::status, Command::reload, Command::finish, Command::flush}) {
         CAPTURE(command_text(command));
-        CHECK(std::get<Command>(parse_request(write_request(command))) == command);
+        CHECK(std::get<Request>(parse_request(write_request(command))) == command);
     }
     CHECK(write_request(Command::status) == "{\"version\":1,\"command\":\"status\"}\n");
+}
+
+TEST_CASE("a flush says whose logins it means", "[control]")
+{
+    const Whose whose =
+        GENERATE(Whose{}, Whose{"bob", ""}, Whose{"b\u00f6b@\"x\\y\"", ""}, Whose{"", "example.org"});
+    CHECK(std::get<Request>(parse_request(write_request({Command::flush, whose}))) ==
+          Request{Command::flush, whose});
+    CHECK(write_request({Command::flush, {"bob", ""}}) ==
+          "{\"version\":1,\"command\":\"flush\",\"user\":\"bob\"}\n");
+}
+
+TEST_CASE("a flush of nobody, or of two kinds, is told why", "[control]")
+{
+    const auto [names, problem] = GENERATE(table<std::string, std::string>({
+        {R"("user":"")", "user is a name"},
+        {R"("user":7)", "user is a name"},
+        {R"("user":null)", "user is a name"},
+        {R"("realm":["a"])", "realm is a name"},
+        {R"("user":"bob","realm":"")", "realm is a name"},
+        {R"("user":"bob","realm":"a")", "a flush names a user or a realm, and not both"},
+    }));
+    CAPTURE(names);
+    CHECK(problem_of(R"({"version":1,"command":"flush",)" + names + "}") == problem);
+}
+
+TEST_CASE("how many logins were forgotten is understood as it was meant", "[control]")
+{
+    CHECK(write_flushed(12) == "{\"version\":1,\"ok\":true,\"flushed\":12}\n");
+    CHECK(parse_reply(write_flushed(0))->flushed == 0U);
+    CHECK_FALSE(parse_reply(write_done())->flushed);
+    CHECK_FALSE(parse_reply(R"({"version":1,"ok":true,"flushed":-1})"));
+    CHECK_FALSE(parse_reply(R"({"version":1,"ok":true,"flushed":"all"})"));
 }
 
 TEST_CASE("a request may hold what nobody knows, and be written as JSON may be", "[control]")
@@ -61,13 +95,13 @@ TEST_CASE("a request may hold what nobody knows, and be written as JSON may be",
                  R"({"version":1,"why":[1,{"a":null}],"command":"reload","x":2.5})",
                  "{\"version\":1,\"command\":\"reload\"}\r\n");
     CAPTURE(line);
-    CHECK(std::get<Command>(parse_request(line)) == Command::reload);
+    CHECK(std::get<Request>(parse_request(line)) == Command::reload);
 }
 
 TEST_CASE("what is no request is told why", "[control]")
 {
     const std::string none = "a request is one JSON object on a line";
-    const std::string nameless = "a request names a command: status, reload or finish";
+    const std::string nameless = "a request names a command: status, reload, finish or flush";
     const auto [line, problem] = GENERATE_COPY(table<std::string, std::string>({
         {"", none},
         {"\n", none},
@@ -105,14 +139,14 @@ TEST_CASE("a request over the longest is refused, whatever it says", "[control]"
 {
     std::string line = write_request(Command::status);
     line.insert(1, request_bytes_max - line.size(), ' ');
-    CHECK(std::get<Command>(parse_request(line)) == Command::status);
+    CHECK(std::get<Request>(parse_request(line)) == Command::status);
     CHECK(problem_of(line + ' ') == "a request has at most 4096 bytes");
 }
 
 TEST_CASE("brackets to any depth are no harm", "[control]")
 {
     const std::string deep = std::string(1000, '[') + std::string(1000, ']');
-    CHECK(std::get<Command>(parse_request(R"({"version":1,"command":"status","x":)" + deep + "}")) ==
+    CHECK(std::get<Request>(parse_request(R"({"version":1,"command":"status","x":)" + deep + "}")) ==
           Command::status);
     CHECK(problem_of(std::string(4096, '[')) == "a request is one JSON object on a line");
     const std::string deeper = std::string(1'000'000, '[') + std::string(1'000'000, ']');
@@ -199,6 +233,7 @@ TEST_CASE("the JSON of a status has the names that the struct has", "[control]")
         R"({"version":1,"ok":true,"status":{"version":"","supervisor":0,"front":0,"since":0,"is_finishing":false,)"
         R"("logins":{"accepted":0,"rejected":0,"unknown_user":0,"barred":0,"unavailable":0},"sessions":0,)"
         R"("sessions_max":0,"sessions_displaced":0,"delayed":0,"delayed_max":0,"left_early":0,"log_lines_dropped":0,)"
+        R"("cache":{"entries":0,"entries_max":0,"hits":0,"misses":0,"outdated":0,"evicted":0},)"
         R"("listeners":[{"name":"mux","socket":"/mux","route":"default","protocol":"saslauthd"}],"backends":[]}})"
         "\n");
 }
