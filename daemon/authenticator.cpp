@@ -37,6 +37,7 @@ Authenticator::Authenticator(const Clock& clock, Log& log, Randomness randomness
     , challenge_key_{settings.challenge_key}
     , host_name_{std::move(settings.host_name)}
     , realm_uses_{std::move(settings.realm_uses)}
+    , cache_{settings.cache}
 {
     for (RouteConfig& route : settings.routes)
         routes_.push_back({std::move(route), {}});
@@ -51,7 +52,8 @@ void Authenticator::authenticate(Request request, const LoginTerms& terms, OnOut
 {
     Login& login = begin(std::move(request), terms);
     login.on_outcome = std::move(on_outcome);
-    ask_first(login);
+    if (!recall(login))
+        ask_first(login);
 }
 
 void Authenticator::challenge(Request request, const LoginTerms& terms, OnChallenge on_challenge) noexcept
@@ -80,6 +82,8 @@ void Authenticator::prove(Request request, const Challenge& challenge, const Log
 Authenticator::Login& Authenticator::begin(Request request, const LoginTerms& terms)
 {
     Route& route = routes_.at(terms.route);
+    const std::string received_user = request.user;
+    const std::string received_realm = request.realm;
     normalise(request, terms.names);
     const Chain& chain = route.config.chain_for(request.realm);
     std::string account = account_name(request, terms.names);
@@ -92,6 +96,9 @@ Authenticator::Login& Authenticator::begin(Request request, const LoginTerms& te
     Login& login = logins_.back();
     login.self = std::prev(logins_.end());
     wake_at(login, terms.deadline);
+    if (cache_ != nullptr && login.request.asked == Asked::password)
+        login.cache_key = cache_->key_of(
+            {terms.route, received_user, received_realm, login.request, login.account, login.chain});
     return login;
 }
 
@@ -106,6 +113,15 @@ RealmUse Authenticator::realm_use_needed(const Request& request, const NameRules
     if (names.joins_realm)
         return RealmUse::in_user;
     return request.user.find('@') == std::string::npos ? RealmUse::beside_plain_user : RealmUse::always;
+}
+
+/// Whether nobody needs to be asked: this very password was accepted for it not long ago.
+bool Authenticator::recall(Login& login)
+{
+    login.is_cached = login.cache_key && cache_->recall(*login.cache_key, login.request.password);
+    if (login.is_cached)
+        conclude(login, Verdict::accepted);
+    return login.is_cached;
 }
 
 /// Those in front of the first one that takes passwords only. Who is behind it is not asked: a user whom it
@@ -232,6 +248,8 @@ void Authenticator::conclude_challenge(Login& login)
 void Authenticator::conclude(Login& login, Verdict verdict)
 {
     login.verdict = verdict;
+    if (verdict == Verdict::accepted && login.cache_key && !login.is_cached)
+        cache_->keep(*login.cache_key, login.request.password, login.chain, login.verdicts);
     login.request.password.clear();
     const bool is_login = !login.on_challenge || verdict == Verdict::unavailable;
     if (is_login) {
@@ -255,6 +273,8 @@ std::optional<std::size_t> Authenticator::decisive_link(const Login& login) noex
 
 void Authenticator::log(const Login& login)
 {
+    if (login.is_cached)
+        return log_cached_login(log_, success_level_, login.request);
     const auto link = decisive_link(login);
     if (!link)
         return log_login(log_, success_level_, login.request, login.verdict, {},
@@ -298,7 +318,10 @@ void Authenticator::leave(Login& login)
         login.on_challenge(challenge_of(login));
     else
         login.on_outcome({login.verdict, login.account,
-                          login.verdict == Verdict::accepted ? std::string_view{login.replies.back()} : ""});
+                          login.verdict == Verdict::accepted && !login.is_cached
+                              ? std::string_view{login.replies.back()}
+                              : "",
+                          login.is_cached});
 }
 
 /// Whoever the user is, it looks as if there were something to prove.

@@ -6,6 +6,7 @@
 #include "base/randomness.hpp"
 #include "daemon/believable_challenge.hpp"
 #include "daemon/config.hpp"
+#include "daemon/login_cache.hpp"
 #include "daemon/normalise.hpp"
 #include "daemon/worker_pool.hpp"
 #include "protocol/request.hpp"
@@ -41,6 +42,7 @@ struct Outcome {
     Verdict verdict = Verdict::unavailable;
     std::string_view account; ///< its name, normalised
     std::string_view reply;   ///< to an accepted proof: what the backend has to say to the client
+    bool is_cached = false;   ///< accepted without asking anybody
 };
 
 inline constexpr std::size_t no_backend = SIZE_MAX;
@@ -53,8 +55,8 @@ struct Challenge {
     std::size_t backend = no_backend; ///< that said so
 };
 
-/// The life of a login, from a request to its verdict: normalise the name, ask whom the chain says, log, and
-/// let refusals leave at equal distance from their arrival.
+/// The life of a login, from a request to its verdict: normalise the name, recall whether it was accepted not
+/// long ago, ask whom the chain says, log, and let refusals leave at equal distance from their arrival.
 ///
 /// A login by a challenge mechanism comes in two steps, challenge() and prove(); the second is the login.
 ///
@@ -72,6 +74,7 @@ public:
         ChallengeKey challenge_key{};
         std::string host_name{};            ///< a sasldb takes it for the realm of who names none
         std::vector<RealmUse> realm_uses{}; ///< of each backend; fewer than there are backends: never
+        LoginCache* cache = nullptr;        ///< null: everybody is asked about each time
     };
 
     using OnOutcome = std::function<void(const Outcome&)>;
@@ -121,13 +124,15 @@ private:
         Chain chain;
         RealmUse realm_use; ///< the least that a backend must make of the realm to be asked
         OnOutcome on_outcome{};
-        OnChallenge on_challenge{};             ///< instead: it is no login yet
-        std::vector<Verdict> verdicts{};        ///< of the links asked so far
-        std::vector<std::string> reasons{};     ///< theirs, for the log
-        std::vector<std::string> replies{};     ///< theirs, for the client of who accepted
-        std::optional<JobId> job{};             ///< while a pool has it
-        TimePoint link_deadline{};              ///< until when
-        Verdict verdict = Verdict::unavailable; ///< once it is concluded
+        OnChallenge on_challenge{};                 ///< instead: it is no login yet
+        std::vector<Verdict> verdicts{};            ///< of the links asked so far
+        std::vector<std::string> reasons{};         ///< theirs, for the log
+        std::vector<std::string> replies{};         ///< theirs, for the client of who accepted
+        std::optional<LoginCache::Key> cache_key{}; ///< none: it can be neither recalled nor kept
+        bool is_cached = false;                     ///< it was recalled
+        std::optional<JobId> job{};                 ///< while a pool has it
+        TimePoint link_deadline{};                  ///< until when
+        Verdict verdict = Verdict::unavailable;     ///< once it is concluded
         TimePoint wakes{}; ///< the link's deadline or, once it is refused, the moment to leave
         std::list<Login>::iterator self{};
     };
@@ -136,6 +141,7 @@ private:
     [[nodiscard]] static RealmUse realm_use_needed(const Request& request, const NameRules& names,
                                                    const RouteConfig& route);
     [[nodiscard]] Chain who_proves(const Chain& chain, std::string_view mechanism) const;
+    [[nodiscard]] bool recall(Login& login);
     void ask_first(Login& login);
     void ask_next(Login& login);
     void ask(Login& login, std::size_t link);
@@ -187,6 +193,7 @@ private:
     ChallengeKey challenge_key_;
     std::string host_name_;
     std::vector<RealmUse> realm_uses_;
+    LoginCache* cache_;
     LoginCounts counts_;
     std::list<Login> logins_;
     std::set<Login*, ByWaking> waking_;   ///< every login

@@ -85,6 +85,9 @@ struct BackendConfig {
     const BackendType* type = nullptr;
     BackendOptions options;
     PoolConfig pool;
+    std::optional<bool> is_cached{}; ///< whether what it accepts may be kept; none: as its type says
+
+    [[nodiscard]] bool keeps_logins() const { return is_cached.value_or(type->is_cached_by_default); }
 };
 
 /// Whom to ask, in which order, and how a refusal leaves.
@@ -100,6 +103,18 @@ struct RouteConfig {
         const auto own = realms.find(realm);
         return own == realms.end() ? chain : own->second;
     }
+};
+
+/// What a front may be asked to keep: ten million logins and more.
+inline constexpr std::uint32_t cache_kib_max = 2'097'152;
+
+/// What is kept of logins that were accepted.
+struct CacheConfig {
+    bool is_on = false;
+    std::uint32_t size_kib = 1024;
+    std::chrono::milliseconds lifetime{3'600'000}; ///< of what was kept once
+
+    bool operator==(const CacheConfig&) const = default;
 };
 
 enum class LogTarget : std::uint8_t {
@@ -122,6 +137,8 @@ struct Config {
 
     std::uint32_t delayed_max = 1024;    ///< refusals that wait for their moment
     std::uint32_t sessions_max = 16'384; ///< or fewer, as the limit on descriptors says
+
+    CacheConfig cache;
 
     std::vector<ListenerConfig> listeners;
     std::vector<BackendConfig> backends;

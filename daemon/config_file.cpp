@@ -51,6 +51,7 @@ private:
     void sort_sections(const ConfigText& text);
     [[nodiscard]] bool is_well_titled(const Section& section);
     void read_daemon(const Section& section);
+    void read_cache(const Section& section);
     void read_backend(const Section& section);
     void read_options(const Section& section, const BackendType& type, BackendConfig& backend);
     void check_options(const Section& section, const BackendType& type, const BackendOptions& options);
@@ -61,7 +62,7 @@ private:
 
     std::string path_;
     Config config_;
-    std::vector<const Section*> daemons_, listeners_, backends_, routes_;
+    std::vector<const Section*> daemons_, caches_, listeners_, backends_, routes_;
     std::size_t secret_line_ = 0; ///< of the first secret; 0: there is none
     SectionProblems problems_;
 };
@@ -74,6 +75,8 @@ try {
     sort_sections(parsed);
     for (const Section* section : daemons_)
         read_daemon(*section);
+    for (const Section* section : caches_)
+        read_cache(*section);
     for (const Section* section : backends_)
         read_backend(*section);
     for (const Section* section : routes_)
@@ -101,6 +104,7 @@ void ConfigFile::sort_sections(const ConfigText& text)
         if (!is_well_titled(section))
             continue;
         auto& list = section.kind == "daemon"     ? daemons_
+                     : section.kind == "cache"    ? caches_
                      : section.kind == "listener" ? listeners_
                      : section.kind == "backend"  ? backends_
                                                   : routes_;
@@ -123,10 +127,10 @@ bool ConfigFile::is_well_titled(const Section& section)
     if (kind == kinds.end())
         problems_.note(
             section, "",
-            "there is no such section; [daemon], [listener NAME], [backend NAME], [route] or [route NAME] "
-            "was expected" +
+            "there is no such section; [daemon], [cache], [listener NAME], [backend NAME], [route] or "
+            "[route NAME] was expected" +
                 did_you_mean(section.kind,
-                             std::vector<std::string>{"daemon", "listener", "backend", "route"}));
+                             std::vector<std::string>{"daemon", "cache", "listener", "backend", "route"}));
     else if (section.name.empty() && !kind->may_be_nameless)
         problems_.note(section, "", "a name was expected: [" + section.kind + " NAME]");
     else if (!section.name.empty() && !kind->may_have_name)
@@ -145,6 +149,15 @@ void ConfigFile::read_daemon(const Section& section)
     for (const Entry& entry : section.entries)
         if (!problems_.set(daemon_keys(), config_, section, entry))
             problems_.note_unknown_key(section, entry, keys_of_section("daemon"));
+}
+
+/// That it is there switches the cache on.
+void ConfigFile::read_cache(const Section& section)
+{
+    config_.cache.is_on = true;
+    for (const Entry& entry : section.entries)
+        if (!problems_.set(cache_keys(), config_.cache, section, entry))
+            problems_.note_unknown_key(section, entry, keys_of_section("cache"));
 }
 
 /// A backend of a type that is wrong exists all the same: who refers to it makes no mistake.
@@ -172,9 +185,12 @@ void ConfigFile::read_options(const Section& section, const BackendType& type, B
     for (const Entry& entry : section.entries) {
         if (const BackendOption* const option = find_option(type, entry.key))
             read_option(section, entry, *option, backend);
-        else if (entry.key != "type" && !problems_.set(pool_keys(), backend.pool, section, entry))
+        else if (entry.key != "type" && !problems_.set(backend_keys(), backend, section, entry) &&
+                 !problems_.set(pool_keys(), backend.pool, section, entry))
             problems_.note_unknown_key(section, entry, known);
     }
+    if (backend.is_cached.value_or(false) && !config_.cache.is_on)
+        problems_.note(section, *section.find("cache"), "has no effect without a section [cache]");
     backend.pool.workers_max = std::max(backend.pool.workers, backend.pool.workers_max);
     check_options(section, type, backend.options);
 }

@@ -84,6 +84,18 @@ void set_refusal_reason(ListenerConfig& listener, const std::string& value)
     listener.dovecot.refusal_reason = parse_line(value, refusal_reason_bytes_max);
 }
 
+void set_is_cached(BackendConfig& backend, const std::string& value)
+{
+    backend.is_cached = parse_boolean(value);
+}
+
+void set_lifetime(CacheConfig& cache, const std::string& value)
+{
+    cache.lifetime = parse_duration(value);
+    if (cache.lifetime == 0ms)
+        throw ConfigError{shown(value) + ": nothing would ever be kept; a time such as 60m was expected"};
+}
+
 /// The value of most keys goes into one member as it is read.
 template <auto member, auto parse, typename Target>
 void set(Target& target, const std::string& value)
@@ -128,6 +140,16 @@ constexpr std::array<ConfigKey<ListenerConfig>, 14> of_listener{{
      "an outage is told by an empty_reply (default) or say_no"},
 }};
 
+constexpr std::array<ConfigKey<BackendConfig>, 1> of_backend{{
+    {"cache", set_is_cached},
+}};
+
+/// saslauthd has letters for them: -t and -s.
+constexpr std::array<ConfigKey<CacheConfig>, 2> of_cache{{
+    {"lifetime", set_lifetime},
+    {"size_kib", set_number<&CacheConfig::size_kib, 1, cache_kib_max>},
+}};
+
 constexpr std::array<ConfigKey<PoolConfig>, 5> of_pool{{
     {"workers", set_number<&PoolConfig::workers, 1, workers_possible_max>},
     {"workers_max", set_number<&PoolConfig::workers_max, 1, workers_possible_max>, "N",
@@ -150,9 +172,8 @@ constexpr std::array<std::string_view, 3> of_dovecot_listener{"mechanisms", "pla
                                                               "refusal_reason"};
 
 constexpr std::array kinds{
-    SectionKind{"daemon", false, true},
-    SectionKind{"listener", true, false},
-    SectionKind{"backend", true, false},
+    SectionKind{"daemon", false, true},   SectionKind{"cache", false, true},
+    SectionKind{"listener", true, false}, SectionKind{"backend", true, false},
     SectionKind{"route", true, true},
 };
 
@@ -174,6 +195,16 @@ std::span<const ConfigKey<Config>> daemon_keys() noexcept
 std::span<const ConfigKey<ListenerConfig>> listener_keys() noexcept
 {
     return of_listener;
+}
+
+std::span<const ConfigKey<BackendConfig>> backend_keys() noexcept
+{
+    return of_backend;
+}
+
+std::span<const ConfigKey<CacheConfig>> cache_keys() noexcept
+{
+    return of_cache;
 }
 
 std::span<const ConfigKey<PoolConfig>> pool_keys() noexcept
@@ -203,7 +234,9 @@ std::vector<std::string> keys_of_section(std::string_view kind)
     if (kind == "listener")
         return with_names({"route"}, listener_keys());
     if (kind == "backend")
-        return with_names({"type"}, pool_keys());
+        return with_names(with_names({"type"}, backend_keys()), pool_keys());
+    if (kind == "cache")
+        return with_names({}, cache_keys());
     return with_names({"default", "next_on BACKEND", "REALM"}, route_keys());
 }
 

@@ -25,7 +25,9 @@ struct ConfigKey {
 /// The tables: keys and flags are both made from them. What refers to other sections is not in them.
 [[nodiscard]] std::span<const ConfigKey<Config>> daemon_keys() noexcept;
 [[nodiscard]] std::span<const ConfigKey<ListenerConfig>> listener_keys() noexcept;
+[[nodiscard]] std::span<const ConfigKey<BackendConfig>> backend_keys() noexcept;
 [[nodiscard]] std::span<const ConfigKey<PoolConfig>> pool_keys() noexcept;
+[[nodiscard]] std::span<const ConfigKey<CacheConfig>> cache_keys() noexcept;
 [[nodiscard]] std::span<const ConfigKey<RouteConfig>> route_keys() noexcept;
 
 /// Whether a key of a listener makes no sense for other protocols.

@@ -128,18 +128,19 @@ void ControlSession::answer_request(std::string_view line)
 {
     is_last_answer_ = line.size() > control::request_bytes_max;
     const auto request = control::parse_request(line);
-    if (const auto* const command = std::get_if<control::Command>(&request))
-        obey(*command);
+    if (const auto* const understood = std::get_if<control::Request>(&request))
+        obey(*understood);
     else
         answer(control::write_problem(std::get<std::string>(request)));
 }
 
-void ControlSession::obey(control::Command command)
+void ControlSession::obey(const control::Request& request)
 {
-    switch (command) {
+    switch (request.command) {
     case control::Command::status: return answer(control::write_status(services_.host.status()));
     case control::Command::reload: return reload();
     case control::Command::finish: return finish();
+    case control::Command::flush: return answer(control::write_flushed(services_.host.flush(request.whose)));
     }
 }
 

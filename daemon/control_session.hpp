@@ -7,6 +7,7 @@
 #include "protocol/control_messages.hpp"
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <list>
@@ -41,6 +42,9 @@ public:
 
     /// Accepts nobody new, serves who is here, ends.
     virtual void finish() = 0;
+
+    /// Forgets these logins, if they are kept; how many there were.
+    [[nodiscard]] virtual std::size_t flush(const control::Whose& whose) = 0;
 };
 
 /// What control sessions share: the front lends it to each.
@@ -90,7 +94,7 @@ private:
     void drain();
     void answer_requests();
     void answer_request(std::string_view line);
-    void obey(control::Command command);
+    void obey(const control::Request& request);
     void reload();
     void finish();
     void forget_reload() noexcept;

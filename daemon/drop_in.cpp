@@ -13,6 +13,12 @@ namespace postern {
 
 namespace {
 
+using namespace std::chrono_literals;
+
+constexpr std::uint32_t number_of_saslauthd_max = 1U << 30U;
+constexpr std::uint32_t kib_of_saslauthd = 963; ///< 1711 slots
+constexpr std::chrono::milliseconds lifetime_of_saslauthd = 8h;
+
 /// -n 0 is a fresh worker for each request: one waits for the next, and others start while requests wait.
 PoolConfig read_pool(const GivenFlags& given)
 {
@@ -121,15 +127,20 @@ void read_listener(const GivenFlags& given, Config& config)
     config.listeners.push_back(std::move(listener));
 }
 
-/// Checked now, as saslauthd does, although the cache itself comes in a later version.
+/// As with saslauthd: sizes are checked whether it is on or not, and of every mechanism logins are kept.
 void read_cache(const GivenFlags& given, Config& config)
 {
-    for (const char* const flag : {"-s", "-t"})
-        given.read(flag,
-                   [](const std::string& text) { static_cast<void>(parse_number(text, 1, 1U << 30U)); });
-    if (given.has_flag("-c") || given.has("-s") || given.has("-t"))
-        config.notes.emplace_back(
-            "the credential cache (-c, -s, -t) is not available in this version: every login is checked");
+    config.cache.is_on = given.has_flag("-c");
+    config.cache.size_kib = kib_of_saslauthd;
+    config.cache.lifetime = lifetime_of_saslauthd;
+    given.read("-s", [&](const std::string& text) {
+        config.cache.size_kib = std::min(parse_number(text, 1, number_of_saslauthd_max), cache_kib_max);
+    });
+    given.read("-t", [&](const std::string& text) {
+        config.cache.lifetime = std::chrono::seconds{parse_number(text, 1, number_of_saslauthd_max)};
+    });
+    for (BackendConfig& backend : config.backends)
+        backend.is_cached = true;
 }
 
 void note_ignored_options(const GivenFlags& given, Config& config)
@@ -147,9 +158,9 @@ Config read_drop_in(const GivenFlags& given, Config config)
     given.read_keys(daemon_keys(), config);
     given.read_keys(route_keys(), route);
     const PoolConfig pool = read_pool(given);
-    read_cache(given, config);
     read_listener(given, config);
     read_backends(given, pool, config);
+    read_cache(given, config);
     read_reply_texts(config);
     note_ignored_options(given, config);
     return config;

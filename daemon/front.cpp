@@ -77,6 +77,26 @@ std::vector<RealmUse> realm_uses_of(const std::vector<PoolSetup>& pools)
     return uses;
 }
 
+std::vector<LoginCache::BackendTerms> cache_terms_of(const std::vector<PoolSetup>& pools)
+{
+    std::vector<LoginCache::BackendTerms> terms;
+    for (const PoolSetup& pool : pools)
+        terms.push_back({pool.is_cached, pool.heeds_client});
+    return terms;
+}
+
+LoginCache::Settings cache_settings_of(const CacheConfig& cache)
+{
+    constexpr std::size_t kib = 1024;
+    return {cache.is_on ? cache_entries_in(cache.size_kib * kib) : 0, cache.lifetime};
+}
+
+/// They come behind everything else.
+UniqueFd take_store_events(const FrontSetup& setup, std::vector<UniqueFd>& descriptors)
+{
+    return setup.has_store_events ? std::move(descriptors.back()) : UniqueFd{};
+}
+
 std::uint32_t sessions_possible(const FrontSetup& setup)
 {
     rlimit limit{};
@@ -149,6 +169,8 @@ private:
     void forget_reload(ReloadId reload) noexcept override { reloads_.erase(reload); }
     void finish() override { is_asked_to_finish_ = true; }
     void finish_unless_supervised();
+    void tell_of_lost_store(std::size_t backend);
+    [[nodiscard]] std::size_t flush(const control::Whose& whose) override;
 
     FrontSetup setup_;
     SystemClock clock_;
@@ -159,6 +181,7 @@ private:
     std::optional<MessageChannel> supervisor_; ///< none: it is gone
     Timer wake_up_;
     Workforce workforce_;
+    LoginCache cache_;
     Authenticator authenticator_;
     Listeners listeners_;
     std::chrono::system_clock::time_point since_ = std::chrono::system_clock::now();
@@ -186,13 +209,16 @@ Front::Front(MessageSocket channel, FrontSetup setup, std::vector<UniqueFd> desc
                  randombytes_uniform,
                  [this](const FrontMessage& message) { tell_supervisor(message); },
                  setup_.pools}
+    , cache_{clock_, cache_settings_of(setup_.cache), cache_terms_of(setup_.pools),
+             StoreChanges{take_store_events(setup_, descriptors), setup_.stores, setup_.pools.size(),
+                          [this](std::size_t backend) { tell_of_lost_store(backend); }}}
     , authenticator_{clock_,
                      log_,
                      randombytes_uniform,
                      workforce_.pools(),
                      {setup_.routes, names_of(setup_.pools), setup_.delayed_max, setup_.success_level,
                       mechanisms_of(setup_.pools), setup_.challenge_key, setup_.host_name,
-                      realm_uses_of(setup_.pools)}}
+                      realm_uses_of(setup_.pools), setup_.cache.is_on ? &cache_ : nullptr}}
     , listeners_{loop_, log_, secrets_, authenticator_, sessions_max_}
     , control_{loop_, log_, *this, std::move(descriptors.at(setup_.listeners.size()))}
 {
@@ -290,10 +316,26 @@ StatusReport Front::status() const
     for (const ListenerConfig& listener : setup_.listeners)
         report.listeners.push_back({listener.name, listener.socket, setup_.routes[listener.route].name,
                                     std::string{protocol_text(listener.protocol)}});
+    report.cache = cache_.status();
     report.backends = workforce_.status();
     for (std::size_t i = 0; i < report.backends.size(); ++i)
         report.backends[i].decisions = authenticator_.counts().decisions[i];
     return report;
+}
+
+std::size_t Front::flush(const control::Whose& whose)
+{
+    if (!whose.user.empty())
+        return cache_.forget_user(whose.user);
+    return whose.realm.empty() ? cache_.forget_all() : cache_.forget_realm(whose.realm);
+}
+
+void Front::tell_of_lost_store(std::size_t backend)
+{
+    log_.warning(
+        setup_.pools[backend].backend +
+        ": its logins are not kept any more, since changes of its store cannot "
+        "be seen: a part of the path to it is another one now, or there were too many; a reload looks anew");
 }
 
 std::variant<ControlHost::ReloadId, std::string> Front::reload(OnReloadEnd on_end)
@@ -346,8 +388,10 @@ void Front::take(const SyslogSocket&, UniqueFd descriptor)
     log_.set_syslog(std::move(descriptor));
 }
 
+/// Where nobody logs in, changes are looked at now and then, so that the kernel need not hold many.
 void Front::take(const Ping&, UniqueFd)
 {
+    cache_.look();
     tell_supervisor(Pong{});
 }
 

@@ -8,6 +8,7 @@
 #include "base/peer_socket.hpp"
 #include "daemon/server_health.hpp"
 #include "daemon/setup.hpp"
+#include "daemon/store_watch.hpp"
 #include "daemon/system_call_filter.hpp"
 #include "protocol/sasl_mechanism.hpp"
 
@@ -117,9 +118,19 @@ void Generation::send_front_setup(MessageSocket& channel)
     setup.routes = config_.routes;
     setup.challenge_key = challenge_key_;
     setup.host_name = host_name();
+    const StoreWatch watch = config_.cache.is_on ? watch_stores(config_.backends) : StoreWatch{};
+    setup.cache = config_.cache;
+    setup.stores = watch.stores;
+    setup.has_store_events = watch.events.is_open();
     for (const BackendConfig& backend : config_.backends)
         setup.pools.push_back({backend.name, std::string{backend.type->name}, backend.pool,
-                               server_names(backend), realm_use(*backend.type, backend.options)});
+                               server_names(backend), realm_use(*backend.type, backend.options),
+                               backend.keeps_logins(), backend.type->heeds_client});
+    for (std::size_t i = 0; i < watch.problems.size(); ++i)
+        if (!watch.problems[i].empty()) {
+            setup.pools[i].is_cached = false;
+            log_.warning(config_.backends[i].name + ": its logins are not kept: " + watch.problems[i]);
+        }
     std::vector<int> descriptors;
     for (const ListeningSocket* listener : sockets_.listeners)
         descriptors.push_back(listener->fd());
@@ -134,6 +145,8 @@ void Generation::send_front_setup(MessageSocket& channel)
     const UniqueFd stream = setup.has_stream ? open_error_stream() : UniqueFd{};
     if (setup.has_stream)
         descriptors.push_back(stream.get());
+    if (setup.has_store_events)
+        descriptors.push_back(watch.events.get());
     send_setup(channel, setup, descriptors);
 }
 

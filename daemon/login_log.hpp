@@ -19,4 +19,9 @@ namespace postern {
 void log_login(Log& log, LogLevel success_level, const Request& request, Verdict verdict,
                std::string_view backend, std::string_view reason) noexcept;
 
+/// The line of one that was accepted without asking anybody, at the same level:
+///
+///     auth success (cached): [user=U] [service=S] [realm=R]
+void log_cached_login(Log& log, LogLevel success_level, const Request& request) noexcept;
+
 } // namespace postern

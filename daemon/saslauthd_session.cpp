@@ -87,7 +87,7 @@ void SaslauthdSession::use(const saslauthd::Fields& fields)
 {
     if (services_.loop.clock().now() + listener().deadline / 2 > deadline_) {
         services_.log.warning("a request took half of its time to arrive: it is answered as unavailable");
-        return answer(Verdict::unavailable, fields.has_bytes_behind);
+        return answer(Outcome{}, fields.has_bytes_behind);
     }
     state_ = State::authenticating;
     drains_ = fields.has_bytes_behind;
@@ -98,9 +98,8 @@ void SaslauthdSession::use(const saslauthd::Fields& fields)
                     std::string{fields.service}, std::string{fields.realm},
                     std::string{fields.client_address}};
     received_.clear();
-    services_.authenticator.authenticate(
-        std::move(request), {deadline_, listener().names, listener().route},
-        [this](const Outcome& outcome) { answer(outcome.verdict, drains_); });
+    services_.authenticator.authenticate(std::move(request), {deadline_, listener().names, listener().route},
+                                         [this](const Outcome& outcome) { answer(outcome, drains_); });
 }
 
 void SaslauthdSession::refuse(const saslauthd::Refused& refused)
@@ -134,11 +133,13 @@ void SaslauthdSession::wait_for_peer()
     timer_.schedule(waits_until_);
 }
 
-void SaslauthdSession::answer(Verdict verdict, bool drains)
+/// The words behind OK are those of whoever was asked.
+void SaslauthdSession::answer(const Outcome& outcome, bool drains)
 {
     std::array<char, saslauthd::reply_bytes_max> memory{};
-    answer(saslauthd::write_reply(memory, verdict, listener().when_unavailable, listener().reply_texts),
-           drains);
+    static const saslauthd::ReplyTexts no_texts;
+    const saslauthd::ReplyTexts& texts = outcome.is_cached ? no_texts : listener().reply_texts;
+    answer(saslauthd::write_reply(memory, outcome.verdict, listener().when_unavailable, texts), drains);
 }
 
 /// A reply is short and the socket's buffer is empty: it is sent whole, or the peer is gone.
@@ -170,7 +171,7 @@ void SaslauthdSession::drain()
 void SaslauthdSession::on_deadline()
 {
     if (state_ == State::reading && !received_.empty())
-        answer(Verdict::unavailable, false);
+        answer(Outcome{}, false);
     else
         end();
 }

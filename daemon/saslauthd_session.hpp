@@ -34,7 +34,7 @@ private:
     void refuse(const saslauthd::Refused& refused);
     void keep(std::string_view bytes);
     void wait_for_peer();
-    void answer(Verdict verdict, bool drains);
+    void answer(const Outcome& outcome, bool drains);
     void answer(std::string_view reply_bytes, bool drains);
     void drain();
     void on_deadline();

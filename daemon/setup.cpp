@@ -182,7 +182,19 @@ void transfer(Archive& archive, PoolSetup& pool)
     PoolConfig& config = pool.config;
     transfer_all(archive, pool.backend, pool.type, config.workers, config.workers_max,
                  config.worker_requests_max, config.worker_idle, config.queue_max, pool.servers,
-                 pool.realm_use);
+                 pool.realm_use, pool.is_cached, pool.heeds_client);
+}
+
+template <typename Archive>
+void transfer(Archive& archive, CacheConfig& cache)
+{
+    transfer_all(archive, cache.is_on, cache.size_kib, cache.lifetime);
+}
+
+template <typename Archive>
+void transfer(Archive& archive, WatchedStore& store)
+{
+    transfer_all(archive, store.backend, store.watch, store.file, store.leads_on, store.is_itself);
 }
 
 template <typename Archive>
@@ -191,7 +203,8 @@ void transfer(Archive& archive, FrontSetup& setup)
     transfer_all(archive, setup.account, setup.drops_privileges, setup.supervisor, setup.waits_to_open,
                  setup.log_style, setup.success_level, setup.has_syslog, setup.uses_syslog, setup.has_stream,
                  setup.lets_go_of_stderr, setup.delayed_max, setup.sessions_max, setup.listeners, setup.pools,
-                 setup.routes, setup.challenge_key, setup.host_name);
+                 setup.routes, setup.cache, setup.stores, setup.has_store_events, setup.challenge_key,
+                 setup.host_name);
 }
 
 template <typename Archive>

@@ -6,6 +6,7 @@
 #include "daemon/accounts.hpp"
 #include "daemon/believable_challenge.hpp"
 #include "daemon/config.hpp"
+#include "daemon/store_changes.hpp"
 
 #include <span>
 #include <string>
@@ -21,11 +22,13 @@ struct PoolSetup {
     PoolConfig config;
     std::vector<std::string> servers{}; ///< their names; of a type that has some
     RealmUse realm_use = RealmUse::never;
+    bool is_cached = false;             ///< whether what it accepts may be kept
+    bool heeds_client = false;          ///< BackendType::heeds_client
 };
 
 /// What a front is told when it starts: its part of the configuration and nothing else. It comes as the
 /// first message on its channel, with the listening sockets in the order of `listeners` and, behind them,
-/// the control socket and what the log is written to.
+/// the control socket, what the log is written to, and the events of local stores.
 struct FrontSetup {
     Account account;
     bool drops_privileges = false; ///< false when the daemon was not started as root
@@ -35,13 +38,16 @@ struct FrontSetup {
     LogLevel success_level = LogLevel::debug; ///< of the line about an accepted login
     bool has_syslog = false; ///< the next descriptor is a socket connected to the syslog daemon
     bool uses_syslog = false;
-    bool has_stream = false;        ///< the last descriptor is the error stream
+    bool has_stream = false;        ///< the next one is the error stream
     bool lets_go_of_stderr = false; ///< once it can work: until then the caller sees what goes wrong
     std::uint32_t delayed_max = 0;
     std::uint32_t sessions_max = 0;
     std::vector<ListenerConfig> listeners;
     std::vector<PoolSetup> pools;
     std::vector<RouteConfig> routes;
+    CacheConfig cache;
+    std::vector<WatchedStore> stores;
+    bool has_store_events = false; ///< the very last descriptor is that of inotify(7) which watches them
     ChallengeKey challenge_key{};
     std::string host_name;
 };

@@ -4,6 +4,8 @@
 #include "tests/support/recording_log.hpp"
 #include "tests/support/scripted_workers.hpp"
 
+#include <set>
+
 using namespace postern;
 using namespace std::chrono_literals;
 
@@ -20,9 +22,9 @@ struct Way {
 
 /// An authenticator over one worker for each of two backends, and the logins that it was given.
 struct Gate {
-    explicit Gate(Authenticator::Settings settings, std::uint32_t random = 0)
+    explicit Gate(Authenticator::Settings settings, std::uint32_t random = 0, bool has_cache = false)
         : authenticator{clock, log, [random](std::uint32_t bound) { return std::min(random, bound - 1); },
-                        pools, std::move(settings)}
+                        pools, with_cache(std::move(settings), has_cache)}
     {
         for (std::size_t i = 0; i < pools.size(); ++i) {
             static_cast<void>(pools[i].start_missing());
@@ -37,6 +39,8 @@ struct Gate {
                                    [this, user](const Outcome& outcome) {
                                        verdicts[user].push_back(outcome.verdict);
                                        accounts[user] = outcome.account;
+                                       if (outcome.is_cached)
+                                           cached.insert(user);
                                    });
     }
 
@@ -120,6 +124,7 @@ struct Gate {
     ManualClock clock;
     RecordingLog log;
     Requests requests;
+    LoginCache cache{clock, {16, 60s}, {{true, false}, {true, false}}, StoreChanges{{}, {}, 2, {}}};
     std::array<ScriptedWorkers, 2> workers;
     ServerHealth no_servers{clock, log, [](std::uint32_t) { return 0; }, "local", {}};
     std::vector<WorkerPool> pools = make_pools();
@@ -127,8 +132,15 @@ struct Gate {
     std::map<std::string, std::vector<Verdict>> verdicts;
     std::map<std::string, std::vector<Challenge>> challenges;
     std::map<std::string, std::string> replies, accounts;
+    std::set<std::string> cached; ///< those who were accepted without asking anybody
 
 private:
+    Authenticator::Settings with_cache(Authenticator::Settings settings, bool has_cache)
+    {
+        settings.cache = has_cache ? &cache : nullptr;
+        return settings;
+    }
+
     std::vector<WorkerPool> make_pools()
     {
         std::vector<WorkerPool> made;
@@ -186,6 +198,24 @@ Authenticator::Settings proving(std::array<bool, 2> able, std::chrono::milliseco
 }
 
 const std::string alices_challenge = "s=QSXCR+Q6sek8bf92QSXCRw==,i=" + std::to_string(scram_iterations);
+
+/// A gate that remembers, where alice has been accepted by that backend.
+struct RememberingGate : Gate {
+    explicit RememberingGate(Authenticator::Settings settings, std::size_t backend = 0)
+        : Gate{std::move(settings), 0, true}
+    {
+        login("alice");
+        answer(backend, Verdict::accepted);
+        forget_what_was_told();
+    }
+
+    void forget_what_was_told()
+    {
+        advance(0s);
+        verdicts.clear();
+        log.lines.clear();
+    }
+};
 
 constexpr std::uint32_t no_jitter = 100; ///< of 0 to 200: the middle, for a delay of a second
 
@@ -967,4 +997,94 @@ TEST_CASE("a line says by which mechanism, and whether with TLS, where it is kno
     CHECK(gate.log.lines.back() == "6 auth failure: [user=alice] [service=smtp] [realm=example.org] "
                                    "[mech=sasldb] [reason=wrong password]"
                                    " [sasl=PLAIN] [tls=yes] [remote=192.0.2.7]");
+}
+
+TEST_CASE("who was accepted not long ago is accepted without asking anybody", "[authenticator]")
+{
+    RememberingGate gate{one_backend()};
+    gate.login("alice");
+    CHECK_FALSE(gate.told("alice")); // not from inside of the call
+    gate.advance(0s);
+    CHECK(gate.told("alice") == Verdict::accepted);
+    CHECK(gate.cached.contains("alice"));
+    CHECK(gate.accounts["alice"] == "alice@example.org");
+    CHECK(gate.workers[0].asked.empty());
+    CHECK(gate.authenticator.counts().verdicts.of(Verdict::accepted) == 2);
+    CHECK(gate.authenticator.counts().decisions[0].of(Verdict::accepted) == 1);
+    CHECK(gate.requests.secrets().slots_free() == 64);
+}
+
+TEST_CASE("a login that was recalled is one line in saslauthd's words, and names no backend",
+          "[authenticator]")
+{
+    RememberingGate gate{one_backend()};
+    gate.login("alice");
+    CHECK(gate.log.lines == std::vector<std::string>{
+                                "7 auth success (cached): [user=alice] [service=smtp] [realm=example.org]"});
+}
+
+TEST_CASE("who was accepted is asked about again when his time is over", "[authenticator]")
+{
+    RememberingGate gate{one_backend()};
+    gate.advance(60s);
+    gate.login("alice");
+    CHECK(gate.workers[0].asked.size() == 1);
+}
+
+TEST_CASE("a refusal, an outage and somebody else's login are not recalled", "[authenticator]")
+{
+    Gate gate{one_backend(), 0, true};
+    const auto verdict =
+        GENERATE(Verdict::rejected, Verdict::unknown_user, Verdict::barred, Verdict::unavailable);
+    gate.login("alice");
+    gate.answer(0, verdict);
+    gate.advance(0s);
+    for (const std::string user : {"alice", "bob"}) {
+        gate.login(user);
+        CHECK(gate.workers[0].asked.size() == 1);
+        gate.answer(0, Verdict::accepted);
+    }
+    CHECK(gate.cached.empty());
+}
+
+TEST_CASE("another route is another login", "[authenticator]")
+{
+    RememberingGate gate{routes({route_to({ChainLink{0}}), route_to({ChainLink{0}})})};
+    gate.login("alice", {.route = 1});
+    CHECK(gate.workers[0].asked.size() == 1);
+}
+
+TEST_CASE("whose chain had an outage is asked about each time", "[authenticator]")
+{
+    Gate gate{two_backends(), 0, true};
+    for (int i = 0; i < 2; ++i) {
+        gate.login("alice");
+        gate.answer(0, Verdict::unavailable);
+        gate.answer(1, Verdict::accepted);
+        gate.advance(0s);
+        gate.verdicts.clear();
+    }
+    CHECK(gate.cached.empty());
+}
+
+TEST_CASE("a proof is neither recalled nor kept", "[authenticator]")
+{
+    Gate gate{proving({true, true}), 0, true};
+    for (int i = 0; i < 2; ++i) {
+        gate.ask_challenge("alice");
+        REQUIRE(gate.workers[0].asked.size() == 1);
+        gate.answer(0, {Verdict::accepted, "", false, 0ms, alices_challenge});
+        gate.advance(0s);
+        const Challenge challenge = gate.challenge_for("alice");
+        gate.challenges.clear();
+        gate.prove("alice", challenge);
+        REQUIRE(gate.workers[0].asked.size() == 1);
+        gate.answer(0, Verdict::accepted);
+        gate.advance(0s);
+        CHECK(gate.told("alice") == Verdict::accepted);
+        gate.verdicts.clear();
+    }
+    CHECK(gate.cache.status().entries == 0);
+    CHECK(gate.cache.status().hits == 0);
+    CHECK(gate.cache.status().misses == 0);
 }

@@ -191,10 +191,27 @@ TEST_CASE("the flag -n 0 is a fresh worker for each request", "[flags]")
     CHECK(pool.workers_max >= 2);
 }
 
+TEST_CASE("the flags -c, -s and -t have logins kept as saslauthd keeps them", "[flags]")
+{
+    CHECK_FALSE(config("-a sasldb").cache.is_on);
+    CHECK_FALSE(config("-a sasldb -s 100 -t 60").cache.is_on);
+    CHECK(config("-a sasldb -c").cache == CacheConfig{true, 963, 28'800s});
+    CHECK(config("-a sasldb -c -s 100 -t 60").cache == CacheConfig{true, 100, 60s});
+    CHECK(config("-a sasldb -c -s 1 -t 1").cache == CacheConfig{true, 1, 1s});
+    CHECK(config("-c -s 64 -s 128 -t 60 -t 120 -a sasldb").cache == CacheConfig{true, 128, 120s});
+    CHECK(config("-a sasldb -c -s 1073741824 -t 1073741824").cache ==
+          CacheConfig{true, 2'097'152, 1'073'741'824s});
+    CHECK(config("-a sasldb -c -s 100").notes.empty());
+}
+
+TEST_CASE("with -c the logins of every mechanism are kept, as with saslauthd", "[flags]")
+{
+    for (const BackendConfig& backend : config("-a pam,shadow,getpwent,sasldb,ldap -c").backends)
+        CHECK(backend.keeps_logins());
+}
+
 TEST_CASE("what has no effect in this version is said at start", "[flags]")
 {
-    CHECK(config("-a sasldb -c").notes.size() == 1);
-    CHECK(config("-a sasldb -c -t 60 -s 100").notes.size() == 1);
     CHECK(config("-a sasldb -O x -O y").notes.size() == 1);
     CHECK(config("-a sasldb -T -H host").notes.size() == 1);
     CHECK(config("-a sasldb -l").notes.empty());

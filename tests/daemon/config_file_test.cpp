@@ -113,6 +113,7 @@ TEST_CASE("a short file is a whole configuration", "[config]")
     CHECK(c.delayed_max == 1024);
     CHECK(c.sessions_max == 16'384);
     CHECK(c.notes.empty());
+    CHECK_FALSE(c.cache.is_on);
     REQUIRE(c.listeners.size() == 1);
     const ListenerConfig& listener = c.listeners[0];
     CHECK(listener.name == "a");
@@ -281,6 +282,24 @@ TEST_CASE("every key says what it is called", "[config]")
     CHECK(c.routes[1].chain.at(0).backend == 1);
 }
 
+TEST_CASE("a section [cache] has logins kept, and each backend may say otherwise", "[config]")
+{
+    const std::string backends =
+        sound + "[backend open]\ntype = sasldb\ncache = yes\n[backend closed]\ntype = sasldb\n"
+                "cache = no\n[backend host]\ntype = pam\n[backend otp]\ntype = pam\n"
+                "cache = yes\n";
+    const Config c = config(backends + "[cache]\n");
+    CHECK(c.cache == CacheConfig{true, 1024, 60min});
+    REQUIRE(c.backends.size() == 5);
+    std::vector<bool> keeps;
+    for (const BackendConfig& backend : c.backends)
+        keeps.push_back(backend.keeps_logins());
+    CHECK(keeps == std::vector{true, true, false, false, true});
+    CHECK(config(sound + "[cache]\nlifetime = 5m\nsize_kib = 64\n").cache == CacheConfig{true, 64, 5min});
+    CHECK(config(sound + "[cache]\nsize_kib = 2097152\nlifetime = 1ms\n").cache ==
+          CacheConfig{true, 2097152, 1ms});
+}
+
 TEST_CASE("what the file leaves open is as it was", "[config]")
 {
     Config defaults;
@@ -420,7 +439,7 @@ TEST_CASE("what is wrong is said with its line, its section, its key, and what w
          "FILE:1: [listener a] route: is required where there is no [route]: the NAME of a [route NAME]"},
         // sections
         {sound + "[deamon]\nuser = x\n",
-         "FILE:7: [deamon]: there is no such section; [daemon], [listener NAME], "
+         "FILE:7: [deamon]: there is no such section; [daemon], [cache], [listener NAME], "
          "[backend NAME], [route] or [route NAME] was expected; did you mean daemon?"},
         {sound + "[listener]\n", "FILE:7: [listener]: a name was expected: [listener NAME]"},
         {sound + "[backend]\n", "FILE:7: [backend]: a name was expected: [backend NAME]"},
@@ -440,6 +459,32 @@ TEST_CASE("what is wrong is said with its line, its section, its key, and what w
          "FILE:8: [daemon] deadline: belongs to [listener NAME], and not here"},
         {sound + "[daemon]\nfailure_delay = 5\n",
          "FILE:8: [daemon] failure_delay: belongs to [route], and not here"},
+        // the cache
+        {sound + "[cach]\n", "FILE:7: [cach]: there is no such section; [daemon], [cache], [listener NAME], "
+                             "[backend NAME], [route] or [route NAME] was expected; did you mean cache?"},
+        {sound + "[cache x]\n",
+         "FILE:7: [cache x]: there is one of these, and no name was expected: [cache]"},
+        {sound + "[cache]\nlifetme = 5m\n",
+         "FILE:8: [cache] lifetme: there is no such key in a [cache]; another "
+         "one was expected; did you mean lifetime?"},
+        {sound + "[cache]\nlifetime = 0\n",
+         "FILE:8: [cache] lifetime: 0: nothing would ever be kept; a time such as 60m was expected"},
+        {sound + "[cache]\nlifetime = 1h\n",
+         "FILE:8: [cache] lifetime: 1h: a time such as 8s, 500ms or 1m was expected"},
+        {sound + "[cache]\nsize_kib = 0\n",
+         "FILE:8: [cache] size_kib: 0: a number from 1 to 2097152 was expected"},
+        {sound + "[cache]\nsize_kib = 2097153\n",
+         "FILE:8: [cache] size_kib: 2097153: a number from 1 to 2097152 was expected"},
+        {sound + "[cache]\ncache = yes\n", "FILE:8: [cache] cache: belongs to [backend NAME], and not here"},
+        {sound + "[daemon]\nlifetime = 5m\n", "FILE:8: [daemon] lifetime: belongs to [cache], and not here"},
+        {with_backend("type = sasldb\ncache = perhaps\n"),
+         "FILE:9: [backend b] cache: perhaps: yes or no was expected"},
+        {with_backend("type = sasldb\ncahe = no\n"),
+         "FILE:9: [backend b] cahe: there is no such key in a [backend]; another one was "
+         "expected; did "
+         "you mean cache?"},
+        {with_backend("type = sasldb\ncache = yes\n"),
+         "FILE:9: [backend b] cache: has no effect without a section [cache]"},
         {with_listener("socket = /b\nsockt = /b\n"),
          "FILE:9: [listener b] sockt: there is no such key in a [listener]; another one was expected; did "
          "you mean socket?"},
@@ -708,7 +753,8 @@ TEST_CASE("all that is wrong is said at once, in the order of lines", "[config]"
           "FILE:5: [backend b] type: unknown authentication mechanism: no\n"
           "FILE:6: [backend b]: key = value was expected\n"
           "FILE:8: [route] default: there is no [backend c]; the name of one was expected; did you mean b?\n"
-          "FILE:9: [demon]: there is no such section; [daemon], [listener NAME], [backend NAME], [route] or "
+          "FILE:9: [demon]: there is no such section; [daemon], [cache], [listener NAME], [backend NAME], "
+          "[route] or "
           "[route "
           "NAME] was expected; did you mean daemon?");
 }

@@ -54,6 +54,12 @@ public:
             on_finish();
     }
 
+    std::size_t flush(const control::Whose& whose) override
+    {
+        flushes.push_back(whose);
+        return kept;
+    }
+
     /// As a front does it: the callback is taken out first, since it may destroy the session.
     void end_reload(std::string_view problem)
     {
@@ -68,6 +74,8 @@ public:
     std::map<ReloadId, OnReloadEnd> reloads;
     ReloadId last = 0;
     int finishes = 0;
+    std::vector<control::Whose> flushes;
+    std::size_t kept = 0;
     std::function<void()> on_finish;
 };
 
@@ -457,6 +465,21 @@ TEST_CASE("no session leaves a descriptor behind", "[control_session]")
         CHECK(stage.is_over());
     }
     CHECK(open_descriptors() == before);
+}
+
+TEST_CASE("a flush is told to the host, and its answer says how many there were", "[control_session]")
+{
+    Stage stage;
+    stage.begin();
+    stage.host.kept = 7;
+    const std::vector<control::Whose> asked{{}, {"bob", ""}, {"", "example.org"}};
+    for (const control::Whose& whose : asked)
+        CHECK(stage.ask(control::write_request({control::Command::flush, whose})) ==
+              control::write_flushed(7));
+    CHECK(stage.host.flushes == asked);
+    CHECK(problem_in(stage.ask(R"({"version":1,"command":"flush","user":""})"
+                               "\n")) == "user is a name");
+    CHECK(stage.host.flushes.size() == asked.size());
 }
 
 } // namespace postern

@@ -100,6 +100,24 @@ TEST_CASE("a front is told of each backend how many workers it has, which server
     CHECK(got.pools[1].realm_use == RealmUse::in_user);
 }
 
+TEST_CASE("a front is told what it may remember, and what is watched for it", "[setup]")
+{
+    FrontSetup sent;
+    sent.cache = {true, 7, 8ms};
+    sent.pools = {{"local", "sasldb", {}, {}, true, false}, {"host", "pam", {}, {}, false, true}};
+    sent.stores = {{0, 5, "sasldb2"}, {0, 6, "etc", true}, {1, 7, "", false, true}};
+    sent.has_store_events = true;
+    const FrontSetup got = told_to_front(sent);
+    CHECK(got.cache == sent.cache);
+    CHECK(got.stores == sent.stores);
+    CHECK(got.has_store_events);
+    REQUIRE(got.pools.size() == 2);
+    CHECK(got.pools[0].is_cached);
+    CHECK_FALSE(got.pools[0].heeds_client);
+    CHECK_FALSE(got.pools[1].is_cached);
+    CHECK(got.pools[1].heeds_client);
+}
+
 TEST_CASE("a front is told each route with its realms", "[setup]")
 {
     FrontSetup sent;
