@@ -70,6 +70,13 @@ std::optional<std::string> receive_line(int fd, Deadline deadline)
     return line;
 }
 
+/// Done, and nothing behind it: who answers does not know what there is to say.
+bool lacks_what_was_asked(const control::Reply& reply, control::Command command)
+{
+    return reply.is_ok && ((command == control::Command::status && !reply.status) ||
+                           (command == control::Command::flush && !reply.flushed));
+}
+
 /// The other byte of a control character that UTF-8 writes as two: C1, of which some terminals are fond.
 bool is_c1(std::string_view text, std::size_t at)
 {
@@ -79,20 +86,20 @@ bool is_c1(std::string_view text, std::size_t at)
 
 } // namespace
 
-ControlOutcome ask_daemon(const std::string& run_directory, control::Command command, milliseconds patience)
+ControlOutcome ask_daemon(const std::string& run_directory, const control::Request& request,
+                          milliseconds patience)
 {
     const Deadline deadline = std::chrono::steady_clock::now() + patience;
     const UniqueFd socket = connect_to(socket_in(run_directory), patience);
     if (!socket.is_open())
         return not_connected(run_directory, errno);
-    if (!send_all(socket.get(), control::write_request(command), deadline))
+    if (!send_all(socket.get(), control::write_request(request), deadline))
         return not_answered(run_directory, errno, patience);
     const auto line = receive_line(socket.get(), deadline);
     if (!line)
         return not_answered(run_directory, errno, patience);
     auto reply = control::parse_reply(*line);
-    const bool lacks_status = reply && reply->is_ok && !reply->status && command == control::Command::status;
-    if (!reply || lacks_status)
+    if (!reply || lacks_what_was_asked(*reply, request.command))
         return unreachable("what serves " + run_directory + " does not speak version " +
                            std::to_string(control::version) + " of the control protocol");
     return {Kind::answered, std::move(*reply), ""};
@@ -130,14 +137,14 @@ void add_control_options(OptionRules& rules, ControlOptions& values, int timeout
         "how long an answer may take");
 }
 
-ControlOutcome ask_daemon(const ControlOptions& options, control::Command command)
+ControlOutcome ask_daemon(const ControlOptions& options, const control::Request& request)
 {
     if (options.timeout < 1 || options.timeout > 86400)
         throw UsageError{"--timeout expects seconds, from 1 to 86400"};
     const std::string run_directory = options.run_directory.empty()
                                           ? run_directory_of("/run/postern", "/var/run/saslauthd")
                                           : options.run_directory;
-    return ask_daemon(run_directory, command, std::chrono::seconds{options.timeout});
+    return ask_daemon(run_directory, request, std::chrono::seconds{options.timeout});
 }
 
 int report_trouble(const ControlOutcome& outcome)

@@ -26,7 +26,7 @@ struct ControlOutcome {
 };
 
 /// Asks the daemon whose run directory that is. Trouble is an outcome, not an exception.
-[[nodiscard]] ControlOutcome ask_daemon(const std::string& run_directory, control::Command command,
+[[nodiscard]] ControlOutcome ask_daemon(const std::string& run_directory, const control::Request& request,
                                         std::chrono::milliseconds patience);
 
 /// The first if it has a control socket, as far as we may see, else the second.
@@ -45,7 +45,7 @@ struct ControlOptions {
 void add_control_options(OptionRules& rules, ControlOptions& values, int timeout);
 
 /// Asks as the options say. Throws UsageError when their timeout makes no sense.
-[[nodiscard]] ControlOutcome ask_daemon(const ControlOptions& options, control::Command command);
+[[nodiscard]] ControlOutcome ask_daemon(const ControlOptions& options, const control::Request& request);
 
 /// Says on standard error why there is no answer, or what the daemon's problem is. The exit status for it.
 [[nodiscard]] int report_trouble(const ControlOutcome& outcome);

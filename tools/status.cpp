@@ -216,13 +216,22 @@ std::string fronts_own(const StatusReport& report)
     return table.text() + "log lines dropped: " + std::to_string(report.log_lines_dropped) + '\n';
 }
 
+std::string cache_line(const CacheStatus& cache)
+{
+    if (cache.entries_max == 0)
+        return "cache: none\n";
+    return "cache: " + std::to_string(cache.entries) + " of " + std::to_string(cache.entries_max) +
+           " logins, " + std::to_string(cache.hits) + " hits, " + std::to_string(cache.misses) + " misses\n";
+}
+
 } // namespace
 
 std::string status_text(const StatusReport& report, std::int64_t now)
 {
     const StatusReport shown = harmless(report);
     return headline(shown, now) + '\n' + processes(shown) + '\n' + listeners(shown) + '\n' + backends(shown) +
-           servers(shown, now) + '\n' + queues(shown) + '\n' + verdicts(shown) + '\n' + fronts_own(shown);
+           servers(shown, now) + '\n' + queues(shown) + '\n' + verdicts(shown) + '\n' + fronts_own(shown) +
+           cache_line(shown.cache);
 }
 
 int run_status(Arguments arguments)

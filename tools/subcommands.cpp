@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "tools/subcommands.hpp"
 
+#include "tools/cache.hpp"
 #include "tools/passwd.hpp"
 #include "tools/reload.hpp"
 #include "tools/status.hpp"
@@ -18,6 +19,7 @@ constexpr std::array table{
     Subcommand{"test", "try a login over a socket of saslauthd's or of Dovecot's protocol", run_test},
     Subcommand{"passwd", "give a user of a sasldb a password, or take it away", run_passwd},
     Subcommand{"status", "show what the daemon is doing", run_status},
+    Subcommand{"cache", "show how many logins the daemon remembers, or have it forget some", run_cache},
     Subcommand{"reload", "have the daemon read its configuration again", run_reload},
 };
 

@@ -49,9 +49,9 @@ TEST_CASE("a reload with a mistake on the command line asks nobody", "[reload]")
     CHECK(reload_against(control::write_done(), {"now"}).status == 64);
 }
 
-TEST_CASE("the help of status and reload tells every exit status", "[reload]")
+TEST_CASE("the help of status, reload and cache tells every exit status", "[reload]")
 {
-    const std::string subcommand = GENERATE("status", "reload");
+    const std::string subcommand = GENERATE("status", "reload", "cache");
     const ProgramRun help = run_program(POSTERN_PROGRAM, {"postern", subcommand, "--help"});
     for (const std::string status : {"0 when", "1 when", "75 when", "77 when"})
         CHECK_THAT(help.output, Catch::Contains(status));

@@ -36,7 +36,8 @@ public:
 
 StatusReport some_report()
 {
-    StatusReport report{"0.1.0", 1200, 1204, since, false, {}, 3, 16384, 7, 2, 1024, 1, 4, {}, {}};
+    StatusReport report{"0.1.0", 1200, 1204, since, false, {}, 3, 16384, 7, 2, 1024, 1, 4, {}, {}, {}};
+    report.cache = {12, 5957, 340, 20, 0, 0};
     report.listeners = {{"mux", "/var/run/saslauthd/mux", "default", "saslauthd"},
                         {"submission", "/private/auth", "default", "dovecot"}};
     BackendStatus local{"local", "sasldb", 2, 64, {{1205, "idle", 3423}, {1206, "busy", 12}}, 5, 1024, 6,
@@ -96,6 +97,7 @@ FRONT             NOW    MAX  MADE ROOM
 sessions            3  16384          7
 delayed refusals    2   1024          1
 log lines dropped: 4
+cache: 12 of 5957 logins, 340 hits, 20 misses
 )");
 }
 
@@ -178,6 +180,7 @@ TEST_CASE("large numbers and long names fit 80 columns", "[status]")
     report.since = since;
     report.supervisor = report.front = 4'194'304;
     report.sessions = report.sessions_displaced = report.delayed = report.left_early = 9'999'999'999;
+    report.cache = {12'201'611, 12'201'611, 9'999'999'999, 9'999'999'999, 0, 0};
     report.listeners.front().name = "submission-relay";
     report.listeners.front().socket = "/var/spool/postfix/var/run/saslauthd/mux";
     BackendStatus& backend = report.backends.front();
@@ -201,7 +204,8 @@ TEST_CASE("large numbers and long names fit 80 columns", "[status]")
 
 TEST_CASE("a daemon without listeners, backends or anything is told too", "[status]")
 {
-    CHECK_THAT(text_of(StatusReport{}), Catch::Contains("front") && Catch::Contains("of all logins"));
+    CHECK_THAT(text_of(StatusReport{}), Catch::Contains("front") && Catch::Contains("of all logins") &&
+                                            Catch::EndsWith("\ncache: none\n"));
 }
 
 TEST_CASE("no text of a status can steer the terminal or forge a line", "[status]")
