@@ -59,7 +59,7 @@ BAD_LINES = """
 15: [backend realm] krb5_instances: smtp: SERVICE=INSTANCE was expected
 17: [route] default: there is no [backend locl]; the name of one was expected; did you mean local?
 18: [route] next_on staff: rejectd: rejected, unknown_user, barred or unavailable was expected; did you mean rejected?
-19: [listner other]: there is no such section; [daemon], [listener NAME], [backend NAME], [route] or [route NAME] \
+19: [listner other]: there is no such section; [daemon], [cache], [listener NAME], [backend NAME], [route] or [route NAME] \
 was expected; did you mean listener?
 """.strip().splitlines()
 
