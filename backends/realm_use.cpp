@@ -14,12 +14,13 @@ std::string_view value(const BackendOptions& options, std::string_view key)
     return found == options.end() ? std::string_view{} : std::string_view{found->second};
 }
 
-/// What the token stands for: LdapTemplate.
+/// What the token stands for: LdapTemplate. A label of the realm, %1 to %9, is not the realm: any other may
+/// stand in front of it.
 RealmUse use_by_token(char token)
 {
     if (token == 'r' || token == 'R')
         return RealmUse::always;
-    if (token == 'd' || (token >= '1' && token <= '9'))
+    if (token == 'd')
         return RealmUse::beside_plain_user;
     return token == 'u' ? RealmUse::in_user : RealmUse::never;
 }

@@ -42,7 +42,7 @@ TEST_CASE("what a directory makes of realms is said by the tokens that it is ask
         {{{"ldap_filter", "(mail=%u@%r)"}}, RealmUse::always},
         {{{"ldap_filter", "(mail=%u%R)"}}, RealmUse::always},
         {{{"ldap_filter", "(&(uid=%U)(o=%d))"}}, RealmUse::beside_plain_user},
-        {{{"ldap_filter", "(uid=%u)"}, {"ldap_search_base", "dc=%2,dc=%1"}}, RealmUse::beside_plain_user},
+        {{{"ldap_filter", "(uid=%u)"}, {"ldap_search_base", "dc=%2,dc=%1"}}, RealmUse::in_user},
         {{{"ldap_filter", "(uid=%%r)"}}, RealmUse::never},
         {{{"ldap_filter", "(uid=%%%r)"}}, RealmUse::always},
         {{{"ldap_filter", "(uid=%U)%"}}, RealmUse::never},
