@@ -124,7 +124,10 @@ bool bind_closed(int socket, const std::string& name)
 
 bool is_dead(const std::string& name)
 {
-    return is_socket(name) && !connect_to(name).is_open() && errno == ECONNREFUSED;
+    struct stat status {};
+
+    return ::lstat(name.c_str(), &status) == 0 && S_ISSOCK(status.st_mode) && !connect_to(name).is_open() &&
+           errno == ECONNREFUSED;
 }
 
 struct Beside {

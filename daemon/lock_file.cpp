@@ -55,7 +55,8 @@ bool is_still_at(int fd, const char* path)
 /// and the next one is tried.
 std::optional<LockFile> LockFile::take(const std::string& path)
 {
-    for (;;) {
+    constexpr int rounds_max = 20; // in a directory of somebody else, who can go on for ever
+    for (int round = 0; round < rounds_max; ++round) {
         UniqueFd file{
             check(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600), path.c_str())};
         if (!try_lock_for_a_moment(file.get()))
@@ -63,6 +64,7 @@ std::optional<LockFile> LockFile::take(const std::string& path)
         if (is_still_at(file.get(), path.c_str()))
             return LockFile{path, std::move(file)};
     }
+    return std::nullopt;
 }
 
 LockFile::LockFile(std::string path, UniqueFd file) : path_{std::move(path)}, file_{std::move(file)} {}

@@ -135,7 +135,14 @@ void ServiceManager::send_waiting()
             lose(error_text(errno));
         waiting_.pop_front();
     }
-    if (has_lost_ || !std::exchange(is_told_of_, false))
+    if (!is_repeating_)
+        note_told();
+}
+
+/// All that there was to say.
+void ServiceManager::note_told()
+{
+    if (has_lost_ || !waiting_.empty() || !std::exchange(is_told_of_, false))
         return;
     back_off_.on_success();
     log_.notice("the service manager is told again at " + name_);
@@ -184,9 +191,12 @@ void ServiceManager::say_lost_again()
     if (!address_ || !std::exchange(has_lost_, false))
         return;
     again_timer_.cancel();
+    is_repeating_ = true; // the report alone is not all
     if (!report_.empty())
         send(report_);
     store_anew_();
+    is_repeating_ = false;
+    note_told();
 }
 
 } // namespace postern

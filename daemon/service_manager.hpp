@@ -68,6 +68,7 @@ private:
     void report(std::string text);
     void send(std::string text, UniqueFd descriptor = {});
     void send_waiting();
+    void note_told();
     [[nodiscard]] Sent try_send(const Message& message) const noexcept;
     void lose(const std::string& problem);
 
@@ -85,6 +86,7 @@ private:
     Timer again_timer_;
     bool has_lost_ = false; ///< and has not said it again
     bool is_told_of_ = false;
+    bool is_repeating_ = false;
 };
 
 } // namespace postern
