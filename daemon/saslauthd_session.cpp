@@ -9,9 +9,11 @@
 #include "daemon/saslauthd_session.hpp"
 
 #include "base/wipe.hpp"
+#include "daemon/login_log.hpp"
 
 #include <algorithm>
 #include <array>
+#include <new>
 #include <utility>
 
 namespace postern {
@@ -87,16 +89,25 @@ void SaslauthdSession::use(const saslauthd::Fields& fields)
 {
     if (services_.loop.clock().now() + listener().deadline / 2 > deadline_) {
         services_.log.warning("a request took half of its time to arrive: it is answered as unavailable");
-        return answer(Outcome{}, fields.has_bytes_behind);
+        return answer(Outcome{.verdict = Verdict::unavailable}, fields.has_bytes_behind);
+    }
+    Request request{std::string{fields.login},
+                    {},
+                    std::string{fields.service},
+                    std::string{fields.realm},
+                    std::string{fields.client_address}};
+    try {
+        request.password = Secret{services_.secrets, fields.password};
+    } catch (const std::bad_alloc&) { // no slot is free: the outage of this login
+        log_login(services_.log, LogLevel::debug, request, Verdict::unavailable, {},
+                  "no memory for passwords is free");
+        return answer(Outcome{.verdict = Verdict::unavailable}, fields.has_bytes_behind);
     }
     state_ = State::authenticating;
     drains_ = fields.has_bytes_behind;
     watch_.reset();
     timer_.cancel();
     services_.on_activity(self_);
-    Request request{std::string{fields.login}, Secret{services_.secrets, fields.password},
-                    std::string{fields.service}, std::string{fields.realm},
-                    std::string{fields.client_address}};
     received_.clear();
     services_.authenticator.authenticate(std::move(request), {deadline_, listener().names, listener().route},
                                          [this](const Outcome& outcome) { answer(outcome, drains_); });
@@ -171,7 +182,7 @@ void SaslauthdSession::drain()
 void SaslauthdSession::on_deadline()
 {
     if (state_ == State::reading && !received_.empty())
-        answer(Outcome{}, false);
+        answer(Outcome{.verdict = Verdict::unavailable}, false);
     else
         end();
 }
