@@ -177,7 +177,7 @@ public:
         if (last_answer_ == PAM_SUCCESS)
             set(PAM_FAIL_DELAY, reinterpret_cast<const void*>(record_delay));
         if (last_answer_ == PAM_SUCCESS && !request.client_address.empty())
-            set(PAM_RHOST, request.client_address.substr(0, request.client_address.find(';')).c_str());
+            set(PAM_RHOST, std::string{client_host(request)}.c_str());
     }
 
     Transaction(const Transaction&) = delete;

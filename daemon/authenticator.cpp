@@ -97,8 +97,8 @@ Authenticator::Login& Authenticator::begin(Request request, const LoginTerms& te
     login.self = std::prev(logins_.end());
     wake_at(login, terms.deadline);
     if (cache_ != nullptr && login.request.asked == Asked::password)
-        login.cache_key = cache_->key_of(
-            {terms.route, received_user, received_realm, login.request, login.account, login.chain});
+        login.cache_key = cache_->key_of({terms.route, received_user, received_realm, login.request,
+                                          login.account, login.chain, realm_use});
     return login;
 }
 

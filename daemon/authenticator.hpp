@@ -40,9 +40,9 @@ struct LoginTerms {
 /// What became of a login.
 struct Outcome {
     Verdict verdict = Verdict::unavailable;
-    std::string_view account; ///< its name, normalised
-    std::string_view reply;   ///< to an accepted proof: what the backend has to say to the client
-    bool is_cached = false;   ///< accepted without asking anybody
+    std::string_view account{}; ///< its name, normalised
+    std::string_view reply{};   ///< to an accepted proof: what the backend has to say to the client
+    bool is_cached = false;     ///< accepted without asking anybody
 };
 
 inline constexpr std::size_t no_backend = SIZE_MAX;

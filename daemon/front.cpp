@@ -94,7 +94,9 @@ LoginCache::Settings cache_settings_of(const CacheConfig& cache)
 /// They come behind everything else.
 UniqueFd take_store_events(const FrontSetup& setup, std::vector<UniqueFd>& descriptors)
 {
-    return setup.has_store_events ? std::move(descriptors.back()) : UniqueFd{};
+    const std::size_t place =
+        setup.listeners.size() + 1 + (setup.has_syslog ? 1 : 0) + (setup.has_stream ? 1 : 0);
+    return setup.has_store_events ? std::move(descriptors.at(place)) : UniqueFd{};
 }
 
 std::uint32_t sessions_possible(const FrontSetup& setup)
@@ -335,7 +337,8 @@ void Front::tell_of_lost_store(std::size_t backend)
     log_.warning(
         setup_.pools[backend].backend +
         ": its logins are not kept any more, since changes of its store cannot "
-        "be seen: a part of the path to it is another one now, or there were too many; a reload looks anew");
+        "be seen: a part of the path to it is another one now, or there were too many; the next front looks "
+        "anew");
 }
 
 std::variant<ControlHost::ReloadId, std::string> Front::reload(OnReloadEnd on_end)
@@ -425,6 +428,7 @@ void Front::finish_serving(bool is_stop)
     if (!std::exchange(is_finishing_, true)) {
         listeners_.close(!setup_.waits_to_open); // one that never opened leaves its peers to the one that did
         control_.close();
+        cache_.close(); // nobody can have it forget anything now
         tell_supervisor(Finishing{});
     }
     if (is_stop)

@@ -19,6 +19,8 @@ namespace {
 /// Its node in the list, its node in the table and its part of the table, with what malloc adds.
 constexpr std::size_t entry_bytes = 112 + 48 + 16;
 
+constexpr std::size_t stack_of_hashing = 1024;
+
 void append(std::string& text, std::string_view piece)
 {
     const auto size = static_cast<std::uint64_t>(piece.size());
@@ -66,7 +68,8 @@ std::optional<LoginCache::Key> LoginCache::key_of(const Parts& parts)
     append(whole, parts.received_user);
     append(whole, request.realm);
     append(whole, request.user);
-    append(whole, heeds_client ? std::string_view{request.client_address} : "");
+    append(whole, heeds_client ? client_host(request) : "");
+    append(whole, std::to_string(static_cast<int>(parts.realm_use)));
     Key key;
     crypto_generichash(key.login.data(), key.login.size(), bytes_of(whole), whole.size(), key_.data(),
                        key_bytes);
@@ -117,9 +120,11 @@ void LoginCache::keep(const Key& key, const Secret& password, const Chain& chain
         return;
     if (const auto found = by_login_.find(key.login); found != by_login_.end())
         drop(found->second);
-    entries_.push_front(
+    Entries entry;
+    entry.push_front(
         {key.login, key.names, digest_of(key, password), key.changes, clock_.now() + settings_.lifetime});
-    by_login_.emplace(key.login, entries_.begin());
+    by_login_.emplace(key.login, entry.begin());
+    entries_.splice(entries_.begin(), entry);
     if (entries_.size() > settings_.entries_max) {
         drop(std::prev(entries_.end()));
         ++counts_.evicted;
@@ -151,6 +156,7 @@ LoginCache::PasswordDigest LoginCache::digest_of(const Key& key, const Secret& p
     crypto_generichash_update(&state, bytes_of(password.view()), password.size());
     crypto_generichash_final(&state, digest.data(), digest.size());
     sodium_memzero(&state, sizeof state);
+    sodium_stackzero(stack_of_hashing); // where libsodium has no vector registers it works on a copy there
     return digest;
 }
 
@@ -188,6 +194,21 @@ std::size_t LoginCache::forget_user(std::string_view user)
 std::size_t LoginCache::forget_realm(std::string_view realm)
 {
     return forget([tag = tag_of(realm)](const Entry& entry) { return entry.names.realm == tag; });
+}
+
+void LoginCache::look()
+{
+    stores_.look();
+    while (!entries_.empty() && clock_.now() >= entries_.back().ends) {
+        drop(std::prev(entries_.end()));
+        ++counts_.outdated;
+    }
+}
+
+void LoginCache::close()
+{
+    settings_.entries_max = 0;
+    forget_all();
 }
 
 CacheStatus LoginCache::status() const

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "backends/chain.hpp"
+#include "backends/realm_use.hpp"
 #include "base/clock.hpp"
 #include "base/guarded_key.hpp"
 #include "base/secret.hpp"
@@ -69,6 +70,8 @@ public:
         const Request& request;                         ///< normalised
         std::string_view account;                       ///< the same, in one word
         const Chain& chain;
+        RealmUse realm_use =
+            RealmUse::never; ///< that it takes to be asked: one listener's realm is not another's
     };
 
     LoginCache(const Clock& clock, const Settings& settings, std::vector<BackendTerms> backends,
@@ -93,8 +96,12 @@ public:
     std::size_t forget_user(std::string_view user);
     std::size_t forget_realm(std::string_view realm);
 
-    /// Takes note of changes of the stores.
-    void look() { stores_.look(); }
+    /// Takes note of changes of the stores, and drops what has not been used for a while and is over. So no
+    /// entry is there for longer than two lifetimes.
+    void look();
+
+    /// From now on nothing is kept, and nothing recalled.
+    void close();
 
     [[nodiscard]] CacheStatus status() const;
 
@@ -128,7 +135,7 @@ private:
     std::size_t forget(const Matches& matches);
 
     const Clock& clock_;
-    const Settings settings_;
+    Settings settings_;
     std::vector<BackendTerms> backends_;
     StoreChanges stores_;
     GuardedKey<key_bytes> key_;

@@ -55,6 +55,8 @@ StoreChanges::StoreChanges(UniqueFd events, std::vector<WatchedStore> stores, st
     , backends_(backends)
     , on_lost_{std::move(on_lost)}
 {
+    if (!events_.is_open())
+        note_loss();
 }
 
 void StoreChanges::look()
@@ -66,8 +68,10 @@ void StoreChanges::look()
         const ssize_t got = ::read(events_.get(), buffer.data(), buffer.size());
         if (got < 0 && errno == EINTR)
             continue;
-        if (got <= 0)
+        if (got < 0 && errno == EAGAIN)
             return;
+        if (got <= 0)
+            return note_loss();
         std::span<const char> bytes = std::span{buffer}.first(static_cast<std::size_t>(got));
         while (!bytes.empty()) {
             const Event event = take_event(bytes);

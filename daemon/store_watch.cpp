@@ -132,6 +132,8 @@ StoreWatch watch_stores(std::span<const BackendConfig> backends)
     for (const BackendConfig& backend : backends) {
         const auto index = static_cast<std::uint32_t>(all.problems.size());
         all.problems.push_back(backend.keeps_logins() ? watch(backend, index, all) : "");
+        if (!all.problems.back().empty()) // then what was watched of it is of no use
+            std::erase_if(all.stores, [index](const WatchedStore& store) { return store.backend == index; });
     }
     return all;
 }

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 namespace postern {
 
@@ -36,5 +37,12 @@ struct Request {
 
 /// The longest transcript.
 inline constexpr std::size_t transcript_bytes_max = 8192;
+
+/// Where the client is, without the port that some peers state behind a semicolon.
+[[nodiscard]] inline std::string_view client_host(const Request& request) noexcept
+{
+    const std::string_view address = request.client_address;
+    return address.substr(0, address.find(';'));
+}
 
 } // namespace postern

@@ -33,7 +33,9 @@ OptionRules rules_for(CacheOptions& values)
     auto add = rules.options.add_options();
     add("all", po::bool_switch(&values.means_all), "with flush: every login");
     add("user", po::value(&values.whose.user)->value_name("NAME"),
-        "with flush: the logins of a user, as the daemon knows it: bob in every realm, or bob@example.org");
+        "with flush: the logins of a user, as the log has it: bob in every realm, or bob@example.org, which "
+        "with "
+        "posternd -r is the only name");
     add("realm", po::value(&values.whose.realm)->value_name("REALM"), "with flush: the logins of a realm");
     rules.words.add_options()("word", po::value(&values.word));
     rules.positions.add("word", 1);

@@ -1054,6 +1054,22 @@ TEST_CASE("another route is another login", "[authenticator]")
     CHECK(gate.workers[0].asked.size() == 1);
 }
 
+TEST_CASE("whom one listener's default realm lets in, another listener's does not", "[authenticator]")
+{
+    Gate gate{routes({route_to({ChainLink{0}})}), 0, true};
+    const NameRules here{.splits_realm = true, .default_realm = "example.org"};
+    const NameRules there{.splits_realm = true, .default_realm = "example.com"};
+    gate.login("alice@example.org", {.names = here, .realm = ""});
+    gate.answer(0, {Verdict::accepted, ""});
+    gate.advance(0s);
+    REQUIRE(gate.told("alice@example.org") == Verdict::accepted);
+    gate.verdicts.clear();
+    gate.login("alice@example.org", {.names = there, .realm = ""});
+    gate.advance(0s);
+    CHECK(gate.told("alice@example.org") == Verdict::unknown_user);
+    CHECK(gate.cached.empty());
+}
+
 TEST_CASE("whose chain had an outage is asked about each time", "[authenticator]")
 {
     Gate gate{two_backends(), 0, true};

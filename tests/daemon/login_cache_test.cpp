@@ -255,6 +255,40 @@ TEST_CASE("where the client is matters where a backend of the chain heeds it", "
     CHECK_FALSE(memory.knows(there, "secret", sasldb_then_ldap));
 }
 
+TEST_CASE("the port of the client matters to nobody", "[login_cache]")
+{
+    Memory memory{10, {{true, true}, {true, false}}};
+    memory.accept({.client = "192.0.2.1;1025"});
+    CHECK(memory.knows({.client = "192.0.2.1;1026"}));
+    CHECK_FALSE(memory.knows({.client = "192.0.2.2;1025"}));
+}
+
+TEST_CASE("what is over and nobody asks about goes by itself", "[login_cache]")
+{
+    Memory memory{10};
+    memory.accept({.user = "alice"});
+    memory.clock.advance(30s);
+    memory.accept({.user = "bob"});
+    memory.clock.advance(30s);
+    memory.cache.look();
+    CHECK(memory.cache.status().entries == 1);
+    memory.clock.advance(30s);
+    memory.cache.look();
+    CHECK(memory.cache.status().entries == 0);
+    CHECK(memory.cache.status().outdated == 2);
+}
+
+TEST_CASE("a cache that is closed knows nothing, and learns nothing", "[login_cache]")
+{
+    Memory memory{10};
+    memory.accept({.user = "alice"});
+    const auto in_work = memory.key({.user = "bob"});
+    memory.cache.close();
+    memory.cache.keep(*in_work, Secret{memory.secrets, "secret"}, sasldb, std::vector{yes});
+    CHECK(memory.cache.status().entries == 0);
+    CHECK_FALSE(memory.knows({.user = "alice"}));
+}
+
 TEST_CASE("a store that has changed since the question makes the answer not worth keeping", "[login_cache]")
 {
     Memory memory{1000, {{true, false}, {true, false}}, 0};

@@ -104,7 +104,8 @@ TEST_CASE("a front is told what it may remember, and what is watched for it", "[
 {
     FrontSetup sent;
     sent.cache = {true, 7, 8ms};
-    sent.pools = {{"local", "sasldb", {}, {}, true, false}, {"host", "pam", {}, {}, false, true}};
+    sent.pools = {{"local", "sasldb", {}, {}, RealmUse::always, true, false},
+                  {"host", "pam", {}, {}, RealmUse::never, false, true}};
     sent.stores = {{0, 5, "sasldb2"}, {0, 6, "etc", true}, {1, 7, "", false, true}};
     sent.has_store_events = true;
     const FrontSetup got = told_to_front(sent);
