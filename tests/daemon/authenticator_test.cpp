@@ -1085,7 +1085,7 @@ TEST_CASE("whose chain had an outage is asked about each time", "[authenticator]
 
 TEST_CASE("a proof is neither recalled nor kept", "[authenticator]")
 {
-    Gate gate{proving({true, true}), 0, true};
+    Gate gate{proving({true, false}), 0, true};
     for (int i = 0; i < 2; ++i) {
         gate.ask_challenge("alice");
         REQUIRE(gate.workers[0].asked.size() == 1);
