@@ -389,7 +389,7 @@ def test_nobody_waits_twice_for_a_server_that_stands_still(pair, start_on_pair):
 
 
 def test_a_build_in_which_each_worker_waits_is_caught(pair, start_on_pair, tmp_path):
-    program = plant(tmp_path, "rimap", "backends/rimap.cpp", "        health_.doubt(server, silence);", "        ;")
+    program = plant(tmp_path, "rimap", "backends/server_round.cpp", "left_alone_{servers.left_alone()}", "left_alone_{}")
     assert len(who_waits_for_one_that_stands_still(pair, start_on_pair(program=program))) > 1
 
 
