@@ -576,7 +576,7 @@ def test_while_a_service_manager_holds_the_socket_an_smtpd_that_is_new_waits(sas
     daemons.started.append(daemon)
     manager.start(daemon)
     postfix.wait_ready(FRESH)
-    assert str(AUTH_SOCKET) in manager.stored_names()
+    eventually(lambda: str(AUTH_SOCKET) in manager.stored_names(), "the socket is stored")
     daemon.kill()
     with ThreadPoolExecutor(1) as pool:
         late = pool.submit(log_in_by_a_new_smtpd)

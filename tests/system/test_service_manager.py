@@ -81,6 +81,7 @@ def test_who_connects_while_no_daemon_runs_is_answered_by_the_next_one(manager, 
         assert waiting.reply().is_accepted
         assert another.reply().is_accepted
     assert inode(postern.socket) == before
+    manager.wait_for_states("READY", "STOPPING", "READY")
     assert manager.stored_names() == [str(postern.socket)], "once"
 
 
@@ -130,7 +131,7 @@ def test_a_stop_is_a_stop(manager, start):
         postern.connect()
     manager.start(postern)
     assert wrong_answers(postern.ask, LOGINS) == []
-    assert manager.stored_names() == [str(postern.socket)]
+    eventually(lambda: manager.stored_names() == [str(postern.socket)], "it is stored again")
 
 
 def test_a_listener_that_a_reload_adds_is_stored_and_one_that_it_drops_is_not_any_more(manager, start):
@@ -169,6 +170,7 @@ def test_a_unit_s_socket_serves_the_listener_of_its_path_and_stays_as_it_is(mana
     with knock(postern.socket) as waiting:
         manager.start(postern)
         assert waiting.reply().is_accepted
+    manager.wait_for_states("READY")
     assert manager.stored_names() == [str(postern.sockets["b"])], "the unit keeps its own"
     postern.write_config(CONFIG.replace("0600", "0666"))
     assert control.reload(postern.directory) == ""

@@ -122,6 +122,7 @@ class ServiceManager:
         return sum("WATCHDOG" in message for message in self.hear())
 
     def wait_for_states(self, *states):
+        """A start says READY when logins have been served for a moment, and everything is stored."""
         eventually(lambda: self.states() == list(states), f"{states} is said, and no more than {self.states()}")
 
     def stored_names(self):
