@@ -63,8 +63,7 @@ using ChainStep = std::variant<AskLink, Concluded>;
 ///
 /// Accepted ends the chain at once. When nobody accepts, an outage anywhere makes the whole unavailable:
 /// the one that could not be asked might have accepted. An empty chain is unavailable too.
-[[nodiscard]] ChainStep next_step(std::span<const ChainLink> chain,
-                                  std::span<const Verdict> verdicts) noexcept;
+[[nodiscard]] ChainStep next_step(std::span<const ChainLink> chain, std::span<const Decision> said) noexcept;
 
 /// How many links may still be asked when `link` and all behind it are unavailable. Pure.
 [[nodiscard]] std::size_t links_behind_outage(std::span<const ChainLink> chain, std::size_t link) noexcept;

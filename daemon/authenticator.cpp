@@ -33,10 +33,8 @@ Authenticator::Authenticator(const Clock& clock, Log& log, Randomness randomness
     , backends_{std::move(settings.backends)}
     , delayed_max_{settings.delayed_max}
     , success_level_{settings.success_level}
-    , mechanisms_{std::move(settings.mechanisms)}
     , challenge_key_{settings.challenge_key}
     , host_name_{std::move(settings.host_name)}
-    , realm_uses_{std::move(settings.realm_uses)}
     , cache_{settings.cache}
 {
     for (RouteConfig& route : settings.routes)
@@ -44,31 +42,31 @@ Authenticator::Authenticator(const Clock& clock, Log& log, Randomness randomness
     for (Route& route : routes_)
         route.failure_delay = route.config.failure_delay;
     counts_.decisions.resize(backends_.size());
-    mechanisms_.resize(backends_.size());
-    realm_uses_.resize(backends_.size(), RealmUse::never);
 }
 
-void Authenticator::authenticate(Request request, const LoginTerms& terms, OnOutcome on_outcome) noexcept
+void Authenticator::authenticate(NormalisedRequest named, const LoginTerms& terms,
+                                 OnOutcome on_outcome) noexcept
 {
-    Login& login = begin(std::move(request), terms);
+    Login& login = begin(std::move(named), terms);
     login.on_outcome = std::move(on_outcome);
     if (!recall(login))
         ask_first(login);
 }
 
-void Authenticator::challenge(Request request, const LoginTerms& terms, OnChallenge on_challenge) noexcept
+void Authenticator::challenge(NormalisedRequest named, const LoginTerms& terms,
+                              OnChallenge on_challenge) noexcept
 {
-    request.asked = Asked::challenge;
-    Login& login = begin(std::move(request), terms);
+    named.request.asked = Asked::challenge;
+    Login& login = begin(std::move(named), terms);
     login.on_challenge = std::move(on_challenge);
     ask_first(login);
 }
 
-void Authenticator::prove(Request request, const Challenge& challenge, const LoginTerms& terms,
+void Authenticator::prove(NormalisedRequest named, const Challenge& challenge, const LoginTerms& terms,
                           OnOutcome on_outcome) noexcept
 {
-    request.asked = Asked::proof;
-    Login& login = begin(std::move(request), terms);
+    named.request.asked = Asked::proof;
+    Login& login = begin(std::move(named), terms);
     login.on_outcome = std::move(on_outcome);
     login.chain.clear();
     if (challenge.backend != no_backend)
@@ -79,26 +77,30 @@ void Authenticator::prove(Request request, const Challenge& challenge, const Log
         refuse(login, challenge.decision);
 }
 
-Authenticator::Login& Authenticator::begin(Request request, const LoginTerms& terms)
+void Authenticator::note_outage(const Request& request, std::string_view reason) noexcept
+{
+    counts_.verdicts.count(Verdict::unavailable);
+    log_login(log_, success_level_, request, Verdict::unavailable, {}, reason);
+}
+
+Authenticator::Login& Authenticator::begin(NormalisedRequest named, const LoginTerms& terms)
 {
     Route& route = routes_.at(terms.route);
-    const std::string received_user = request.user;
-    const std::string received_realm = request.realm;
-    normalise(request, terms.names);
+    Request& request = named.request;
+    const bool shows_password = request.asked == Asked::password;
     const Chain& chain = route.config.chain_for(request.realm);
-    std::string account = account_name(request, terms.names);
-    Chain asked = request.asked == Asked::password ? chain : who_proves(chain, request.mechanism);
     const RealmUse realm_use = realm_use_needed(request, terms.names, route.config);
-    if (request.asked != Asked::password)
+    std::optional<LoginCache::Key> cache_key;
+    if (shows_password && cache_ != nullptr)
+        cache_key = cache_->key_of({terms.route, named, chain, realm_use});
+    if (!shows_password)
         request.salt = salt_of(request);
-    logins_.push_back(Login{std::move(request), std::move(account), route, clock_.now(), terms.deadline,
-                            std::move(asked), realm_use});
-    Login& login = logins_.back();
+    Chain asked = shows_password ? chain : who_proves(chain, request.mechanism);
+    Login& login = logins_.emplace_back(
+        Login{std::move(request), route, clock_.now(), terms.deadline, std::move(asked), realm_use});
     login.self = std::prev(logins_.end());
+    login.cache_key = cache_key;
     wake_at(login, terms.deadline);
-    if (cache_ != nullptr && login.request.asked == Asked::password)
-        login.cache_key = cache_->key_of({terms.route, received_user, received_realm, login.request,
-                                          login.account, login.chain, realm_use});
     return login;
 }
 
@@ -129,7 +131,7 @@ bool Authenticator::recall(Login& login)
 Chain Authenticator::who_proves(const Chain& chain, std::string_view mechanism) const
 {
     const auto end = std::ranges::find_if(chain, [&](const ChainLink& link) {
-        return std::ranges::count(mechanisms_[link.backend], mechanism) == 0;
+        return std::ranges::count(backends_[link.backend].mechanisms, mechanism) == 0;
     });
     return {chain.begin(), end};
 }
@@ -147,9 +149,9 @@ void Authenticator::ask_first(Login& login)
 void Authenticator::ask_next(Login& login)
 {
     if (login.on_challenge && !login.chain.empty())
-        return login.verdicts.size() < login.chain.size() ? ask(login, login.verdicts.size())
-                                                          : conclude_challenge(login);
-    const ChainStep step = next_step(login.chain, login.verdicts);
+        return login.said.size() < login.chain.size() ? ask(login, login.said.size())
+                                                      : conclude_challenge(login);
+    const ChainStep step = next_step(login.chain, login.said);
     if (const auto* next = std::get_if<AskLink>(&step))
         ask(login, next->link);
     else
@@ -158,9 +160,8 @@ void Authenticator::ask_next(Login& login)
 
 void Authenticator::ask(Login& login, std::size_t link)
 {
-    if (realm_uses_[login.chain[link].backend] < login.realm_use)
-        return take(login, {Verdict::unknown_user,
-                            "it knows no realms, and this one is neither default_realm nor in the route"});
+    if (backends_[login.chain[link].backend].realm_use < login.realm_use)
+        return pass_over(login, "it knows no realms, and this one is neither default_realm nor in the route");
     login.link_deadline = link_deadline(login, link);
     wake_at(login, login.link_deadline);
     const auto asked =
@@ -185,21 +186,27 @@ TimePoint Authenticator::link_deadline(const Login& login, std::size_t link) con
     return clock_.now() + share_of_time(std::max(left, milliseconds::zero()), others, milliseconds::max());
 }
 
+/// Of a challenge only an outage counts: the proof will be the login.
 void Authenticator::take(Login& login, Decision decision)
 {
-    note(login, std::move(decision));
+    if (!login.on_challenge || decision.verdict == Verdict::unavailable)
+        count(login, decision.verdict);
+    raise_failure_delay(login, decision.failure_delay);
+    login.said.push_back(std::move(decision));
     ask_next(login);
 }
 
-/// Of a challenge only an outage counts: the proof will be the login.
-void Authenticator::note(Login& login, Decision decision)
+/// As if it did not know the user; but it was not asked, so it has decided nothing.
+void Authenticator::pass_over(Login& login, std::string reason)
 {
-    if (!login.on_challenge || decision.verdict == Verdict::unavailable)
-        counts_.decisions[login.chain[login.verdicts.size()].backend].count(decision.verdict);
-    raise_failure_delay(login, decision.failure_delay);
-    login.verdicts.push_back(decision.verdict);
-    login.reasons.push_back(std::move(decision.reason));
-    login.replies.push_back(std::move(decision.reply));
+    login.said.push_back({Verdict::unknown_user, std::move(reason)});
+    ask_next(login);
+}
+
+/// For the one who is next to say something.
+void Authenticator::count(const Login& login, Verdict verdict)
+{
+    counts_.decisions[login.chain[login.said.size()].backend].count(verdict);
 }
 
 /// For good, and for everybody: all refusals of a route look alike.
@@ -211,13 +218,13 @@ void Authenticator::raise_failure_delay(const Login& login, std::chrono::millise
     route.failure_delay = asked;
     log_.notice("refusals of route " + escape_log_value(route.config.name) + " wait for " +
                 std::to_string(asked.count()) + " ms from now on, as backend " +
-                escape_log_value(backends_[login.chain[login.verdicts.size()].backend]) + " asks for");
+                escape_log_value(backends_[login.chain[login.said.size()].backend].name) + " asks for");
 }
 
 /// The time of a backend is over while it has the request; and the login's own, too, if it was the last.
 void Authenticator::give_up(Login& login)
 {
-    pool_of(login, login.verdicts.size()).abandon(*std::exchange(login.job, std::nullopt));
+    pool_of(login, login.said.size()).abandon(*std::exchange(login.job, std::nullopt));
     const bool is_last = login.link_deadline >= login.deadline;
     take(login, {Verdict::unavailable,
                  is_last ? "no answer within the deadline" : "no answer within its share of the deadline"});
@@ -227,29 +234,28 @@ void Authenticator::give_up(Login& login)
 void Authenticator::refuse(Login& login, const Decision& decision)
 {
     if (!login.chain.empty())
-        counts_.decisions[login.chain.front().backend].count(decision.verdict);
-    login.verdicts.push_back(decision.verdict);
-    login.reasons.push_back(decision.reason);
+        count(login, decision.verdict);
+    login.said.push_back(decision);
     conclude(login, decision.verdict);
 }
 
 /// As if each link had been asked only if those before it had not decided.
 void Authenticator::conclude_challenge(Login& login)
 {
-    const std::span<const Verdict> verdicts{login.verdicts};
+    const std::span<const Decision> said{login.said};
     std::size_t counted = 1;
-    while (std::holds_alternative<AskLink>(next_step(login.chain, verdicts.first(counted))))
-        ++counted;
-    const Verdict verdict = std::get<Concluded>(next_step(login.chain, verdicts.first(counted))).verdict;
-    login.verdicts.resize(counted);
-    conclude(login, verdict);
+    ChainStep step = next_step(login.chain, said.first(counted));
+    while (std::holds_alternative<AskLink>(step))
+        step = next_step(login.chain, said.first(++counted));
+    login.said.resize(counted);
+    conclude(login, std::get<Concluded>(step).verdict);
 }
 
 void Authenticator::conclude(Login& login, Verdict verdict)
 {
     login.verdict = verdict;
     if (verdict == Verdict::accepted && login.cache_key && !login.is_cached)
-        cache_->keep(*login.cache_key, login.request.password, login.chain, login.verdicts);
+        cache_->keep(*login.cache_key, login.request.password, login.chain, login.said);
     login.request.password.clear();
     const bool is_login = !login.on_challenge || verdict == Verdict::unavailable;
     if (is_login) {
@@ -265,8 +271,8 @@ void Authenticator::conclude(Login& login, Verdict verdict)
 /// The last one who said what the whole came to; none where nobody was asked.
 std::optional<std::size_t> Authenticator::decisive_link(const Login& login) noexcept
 {
-    std::size_t link = login.verdicts.size();
-    while (link > 0 && login.verdicts[link - 1] != login.verdict)
+    std::size_t link = login.said.size();
+    while (link > 0 && login.said[link - 1].verdict != login.verdict)
         --link;
     return link == 0 ? std::nullopt : std::optional{link - 1};
 }
@@ -280,8 +286,8 @@ void Authenticator::log(const Login& login)
         return log_login(log_, success_level_, login.request, login.verdict, {},
                          "no backend is configured for this realm");
     const std::string_view backend =
-        *link < login.chain.size() ? std::string_view{backends_[login.chain[*link].backend]} : "";
-    log_login(log_, success_level_, login.request, login.verdict, backend, login.reasons[*link]);
+        *link < login.chain.size() ? std::string_view{backends_[login.chain[*link].backend].name} : "";
+    log_login(log_, success_level_, login.request, login.verdict, backend, login.said[*link].reason);
 }
 
 void Authenticator::delay(Login& login)
@@ -317,11 +323,14 @@ void Authenticator::leave(Login& login)
     if (login.on_challenge)
         login.on_challenge(challenge_of(login));
     else
-        login.on_outcome({login.verdict, login.account,
-                          login.verdict == Verdict::accepted && !login.is_cached
-                              ? std::string_view{login.replies.back()}
-                              : "",
-                          login.is_cached});
+        login.on_outcome({login.verdict, reply_to(login), login.is_cached});
+}
+
+/// Whatever a backend says with a refusal is not for the client.
+std::string_view Authenticator::reply_to(const Login& login) noexcept
+{
+    return login.verdict == Verdict::accepted && !login.is_cached ? login.said.back().reply
+                                                                  : std::string_view{};
 }
 
 /// Whoever the user is, it looks as if there were something to prove.
@@ -332,8 +341,8 @@ Challenge Authenticator::challenge_of(const Login& login)
     const std::size_t link = decisive_link(login).value_or(0);
     const std::size_t backend = link < login.chain.size() ? login.chain[link].backend : no_backend;
     if (login.verdict == Verdict::accepted)
-        return {login.replies[link], {Verdict::accepted, ""}, backend};
-    return {believable_challenge(login.request.salt), {login.verdict, login.reasons[link]}, backend};
+        return {login.said[link].reply, {Verdict::accepted, ""}, backend};
+    return {believable_challenge(login.request.salt), {login.verdict, login.said[link].reason}, backend};
 }
 
 /// Of a user who exists, USER and USER@HOST are one entry of a sasldb, with one salt.

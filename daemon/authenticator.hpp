@@ -40,9 +40,8 @@ struct LoginTerms {
 /// What became of a login.
 struct Outcome {
     Verdict verdict = Verdict::unavailable;
-    std::string_view account{}; ///< its name, normalised
-    std::string_view reply{};   ///< to an accepted proof: what the backend has to say to the client
-    bool is_cached = false;     ///< accepted without asking anybody
+    std::string_view reply{}; ///< to an accepted proof: what the backend has to say to the client
+    bool is_cached = false;   ///< accepted without asking anybody
 };
 
 inline constexpr std::size_t no_backend = SIZE_MAX;
@@ -55,8 +54,8 @@ struct Challenge {
     std::size_t backend = no_backend; ///< that said so
 };
 
-/// The life of a login, from a request to its verdict: normalise the name, recall whether it was accepted not
-/// long ago, ask whom the chain says, log, and let refusals leave at equal distance from their arrival.
+/// The life of a login, from a request to its verdict: recall whether it was accepted not long ago, ask whom
+/// the chain says, log, and let refusals leave at equal distance from their arrival.
 ///
 /// A login by a challenge mechanism comes in two steps, challenge() and prove(); the second is the login.
 ///
@@ -64,17 +63,20 @@ struct Challenge {
 /// can be tested by hand.
 class Authenticator {
 public:
+    struct Backend {
+        std::string name;                               ///< for the log
+        std::span<const std::string_view> mechanisms{}; ///< those by challenge that it can prove
+        RealmUse realm_use = RealmUse::never;
+    };
+
     struct Settings {
         std::vector<RouteConfig> routes;
-        std::vector<std::string> backends; ///< names, for the log; in the order of the pools
+        std::vector<Backend> backends; ///< in the order of the pools
         std::size_t delayed_max = 1024;
         LogLevel success_level = LogLevel::debug; ///< of the line about an accepted login
-        /// The challenge mechanisms of each backend; fewer than there are backends: the others have none.
-        std::vector<std::span<const std::string_view>> mechanisms{};
         ChallengeKey challenge_key{};
-        std::string host_name{};            ///< a sasldb takes it for the realm of who names none
-        std::vector<RealmUse> realm_uses{}; ///< of each backend; fewer than there are backends: never
-        LoginCache* cache = nullptr;        ///< null: everybody is asked about each time
+        std::string host_name{};     ///< a sasldb takes it for the realm of who names none
+        LoginCache* cache = nullptr; ///< null: everybody is asked about each time
     };
 
     using OnOutcome = std::function<void(const Outcome&)>;
@@ -88,15 +90,19 @@ public:
     /// Decides a request that holds a password, or a proof that needs no challenge of a backend (CRAM-MD5).
     /// `on_outcome` is called exactly once, at the deadline at the latest, and never within this call.
     /// Without memory for a login the process ends: nobody could be answered.
-    void authenticate(Request request, const LoginTerms& terms, OnOutcome on_outcome) noexcept;
+    void authenticate(NormalisedRequest login, const LoginTerms& terms, OnOutcome on_outcome) noexcept;
 
     /// Finds what the client must know; whoever the user is, there is something, and the same backends are
     /// asked. The same.
-    void challenge(Request request, const LoginTerms& terms, OnChallenge on_challenge) noexcept;
+    void challenge(NormalisedRequest login, const LoginTerms& terms, OnChallenge on_challenge) noexcept;
 
     /// Decides a request that holds the proof which was given to `challenge`. The same.
-    void prove(Request request, const Challenge& challenge, const LoginTerms& terms,
+    void prove(NormalisedRequest login, const Challenge& challenge, const LoginTerms& terms,
                OnOutcome on_outcome) noexcept;
+
+    /// An outage before anybody could be asked: counted, and logged as any other. Its verdict is the
+    /// caller's to tell.
+    void note_outage(const Request& request, std::string_view reason) noexcept;
 
     /// Ends what is due. Returns when to call it again.
     TimePoint tick();
@@ -116,8 +122,7 @@ private:
     };
 
     struct Login {
-        Request request;
-        std::string account;
+        Request request; ///< normalised
         Route& route;
         TimePoint arrived;
         TimePoint deadline;
@@ -125,9 +130,7 @@ private:
         RealmUse realm_use; ///< the least that a backend must make of the realm to be asked
         OnOutcome on_outcome{};
         OnChallenge on_challenge{};                 ///< instead: it is no login yet
-        std::vector<Verdict> verdicts{};            ///< of the links asked so far
-        std::vector<std::string> reasons{};         ///< theirs, for the log
-        std::vector<std::string> replies{};         ///< theirs, for the client of who accepted
+        std::vector<Decision> said{};               ///< by the links so far
         std::optional<LoginCache::Key> cache_key{}; ///< none: it can be neither recalled nor kept
         bool is_cached = false;                     ///< it was recalled
         std::optional<JobId> job{};                 ///< while a pool has it
@@ -137,7 +140,7 @@ private:
         std::list<Login>::iterator self{};
     };
 
-    [[nodiscard]] Login& begin(Request request, const LoginTerms& terms);
+    [[nodiscard]] Login& begin(NormalisedRequest named, const LoginTerms& terms);
     [[nodiscard]] static RealmUse realm_use_needed(const Request& request, const NameRules& names,
                                                    const RouteConfig& route);
     [[nodiscard]] Chain who_proves(const Chain& chain, std::string_view mechanism) const;
@@ -153,13 +156,15 @@ private:
     }
 
     void take(Login& login, Decision decision);
-    void note(Login& login, Decision decision);
+    void pass_over(Login& login, std::string reason);
+    void count(const Login& login, Verdict verdict);
     void raise_failure_delay(const Login& login, std::chrono::milliseconds asked);
     void give_up(Login& login);
     void conclude_challenge(Login& login);
     void conclude(Login& login, Verdict verdict);
     void refuse(Login& login, const Decision& decision);
     [[nodiscard]] static std::optional<std::size_t> decisive_link(const Login& login) noexcept;
+    [[nodiscard]] static std::string_view reply_to(const Login& login) noexcept;
     [[nodiscard]] static Challenge challenge_of(const Login& login);
     [[nodiscard]] std::string salt_of(const Request& request) const;
     void log(const Login& login);
@@ -186,13 +191,11 @@ private:
     Randomness randomness_;
     std::span<WorkerPool> pools_;
     std::vector<Route> routes_; ///< logins refer to them: never changed after construction
-    std::vector<std::string> backends_;
+    std::vector<Backend> backends_;
     std::size_t delayed_max_;
     LogLevel success_level_;
-    std::vector<std::span<const std::string_view>> mechanisms_;
     ChallengeKey challenge_key_;
     std::string host_name_;
-    std::vector<RealmUse> realm_uses_;
     LoginCache* cache_;
     LoginCounts counts_;
     std::list<Login> logins_;

@@ -19,7 +19,6 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
-#include <ctime>
 #include <new>
 #include <utility>
 
@@ -29,39 +28,22 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// Of one connection that wait for their client. Beyond it the one that has waited for longest is forgotten.
-constexpr std::size_t waiting_max = 32;
-/// How long a client may take for its next word, as with Dovecot.
-constexpr auto client_patience = 150s;
-
 /// How long who has just connected, when another front begins to serve, may take for its first login. An
 /// smtpd connects again for a login whose connection has ended, but it does so only once.
 constexpr auto settling_time = 1s;
 
 constexpr std::size_t nonce_bytes = 18;
 
-std::string random_base64()
+/// RFC 2195 has the time in it, too, so that it is never the same twice: chance alone does as much. And the
+/// host's name, which is nobody's business.
+std::string cram_challenge(std::string_view random)
 {
-    std::array<unsigned char, nonce_bytes> bytes{};
-    randombytes_buf(bytes.data(), bytes.size());
-    return in_base64(bytes);
-}
-
-/// RFC 2195: unique, with the time and a host's name in it. The host's own is nobody's business.
-std::string cram_challenge()
-{
-    return '<' + random_base64() + '.' + std::to_string(std::time(nullptr)) + "@postern>";
+    return '<' + std::string{random} + "@postern>";
 }
 
 bool asks_challenge(sasl::Mechanism mechanism) noexcept
 {
     return sasl::facts_of(mechanism).asks_challenge;
-}
-
-/// Whether there is a name left when the realm is taken off.
-bool is_somebody(const Request& normalised) noexcept
-{
-    return !normalised.user.empty() && normalised.user.front() != '@';
 }
 
 dovecot::Failure::Code code_of(sasl::Failure why) noexcept
@@ -73,19 +55,20 @@ dovecot::Failure::Code code_of(sasl::Failure why) noexcept
 } // namespace
 
 DovecotSession::DovecotSession(const SessionServices& services, const ListenerConfig& listener,
-                               UniqueFd socket)
+                               UniqueFd socket, std::uint32_t connection)
     : Session{listener}
     , services_{services}
+    , connection_{connection}
     , socket_{std::move(socket)}
-    , conversation_{[this](std::uint32_t id) { return find(id) != logins_.end(); }}
+    , conversation_{[this](std::uint32_t id) { return logins_.find(id) != logins_.end(); }}
     , timer_{services.loop, [this] { on_timer(); }}
+    , logins_{services.loop.clock()}
 {
 }
 
 /// The handshake goes out before a byte has come: Exim waits for all of it.
 void DovecotSession::begin(SessionList::iterator self)
 {
-    static std::uint32_t connections = 0;
     self_ = self;
     settles_until_ = services_.loop.clock().now() + settling_time;
     line_due_ = services_.loop.clock().now() + listener().deadline;
@@ -94,8 +77,8 @@ void DovecotSession::begin(SessionList::iterator self)
                                                    listener().dovecot.mechanisms.end()};
     handshake.mechanisms = mechanisms;
     handshake.server_pid = static_cast<std::uint32_t>(::getpid());
-    handshake.connection = ++connections;
-    randombytes_buf(handshake.cookie.data(), handshake.cookie.size());
+    handshake.connection = connection_;
+    services_.random_bytes(handshake.cookie);
     std::array<char, dovecot::handshake_bytes_max> memory{};
     tell(dovecot::write_handshake(memory, handshake));
     serve();
@@ -112,7 +95,7 @@ void DovecotSession::serve()
 /// Whether what the peer says is listened to now. Never with a buffer that may be full.
 bool DovecotSession::hears() const noexcept
 {
-    return !is_lost_ && !is_at_end_ && in_work_ < in_work_max;
+    return !is_lost_ && !is_at_end_ && logins_.in_work() < in_work_max;
 }
 
 /// Into its own buffer if it has one already, else into the shared one.
@@ -135,7 +118,7 @@ void DovecotSession::take(std::span<char> arrived, bool is_own)
     const Wipe wipe{is_own ? std::span<char>{} : arrived};
     bool has_moved_on = false;
     bool needs_more = false;
-    while (!is_lost_ && in_work_ < in_work_max) {
+    while (!is_lost_ && logins_.in_work() < in_work_max) {
         const auto [command, taken] = conversation_.next(arrived);
         arrived = arrived.subspan(taken);
         has_moved_on = has_moved_on || taken != 0;
@@ -212,9 +195,8 @@ void DovecotSession::hear(Logins::iterator login, std::optional<std::string_view
         if (!base64 || words)
             step = take(words);
     } catch (const std::bad_alloc&) {
-        const Request request = request_of(login->second, login->second.account, {});
-        log_login(services_.log, LogLevel::debug, request, Verdict::unavailable, {},
-                  "no memory for passwords is free");
+        services_.authenticator.note_outage(request_of(login->second, login->second.account, {}),
+                                            "no memory for passwords is free");
         return tell_unavailable(login);
     }
     if (step)
@@ -256,36 +238,34 @@ bool DovecotSession::offers(sasl::Mechanism mechanism) const
     return std::ranges::count(listener().dovecot.mechanisms, sasl::mechanism_name(mechanism)) != 0;
 }
 
-DovecotSession::Logins::iterator DovecotSession::open(const dovecot::Auth& auth, sasl::Mechanism mechanism)
+DovecotLogins::iterator DovecotSession::open(const dovecot::Auth& auth, sasl::Mechanism mechanism)
 {
     sasl::ExchangeTerms terms{.secrets = services_.secrets,
                               .takes_data_with_success = auth.parameters.takes_final_response,
                               .field_bytes_max = listener().field_bytes_max};
     if (mechanism == sasl::Mechanism::cram_md5)
-        terms.challenge = cram_challenge();
+        terms.challenge = cram_challenge(nonce());
     else if (asks_challenge(mechanism))
-        terms.nonce = random_base64();
-    Login login;
-    login.id = auth.id;
-    login.exchange = sasl::make_exchange(mechanism, terms);
-    login.mechanism = mechanism;
-    login.service = auth.parameters.service;
-    login.client_address = auth.parameters.client_address;
-    login.server_address = auth.parameters.server_address;
-    login.is_secured = auth.parameters.is_secured;
-    return logins_.emplace(next_serial_++, std::move(login)).first;
+        terms.nonce = nonce();
+    return logins_.open({.id = auth.id,
+                         .exchange = sasl::make_exchange(mechanism, terms),
+                         .mechanism = mechanism,
+                         .service = std::string{auth.parameters.service},
+                         .client_address = std::string{auth.parameters.client_address},
+                         .server_address = std::string{auth.parameters.server_address},
+                         .is_secured = auth.parameters.is_secured});
 }
 
-/// There are few.
-DovecotSession::Logins::iterator DovecotSession::find(std::uint32_t id) noexcept
+std::string DovecotSession::nonce() const
 {
-    return std::ranges::find_if(
-        logins_, [id](const auto& entry) { return entry.second.id == id && !entry.second.is_told; });
+    std::array<unsigned char, nonce_bytes> bytes{};
+    services_.random_bytes(bytes);
+    return in_base64(bytes);
 }
 
 void DovecotSession::obey(const dovecot::Cont& cont)
 {
-    const Logins::iterator login = find(cont.id);
+    const Logins::iterator login = logins_.find(cont.id);
     if (login == logins_.end())
         return tell_failure(cont.id, {}); // it was forgotten, or there never was one
     if (login->second.is_in_work)
@@ -296,12 +276,9 @@ void DovecotSession::obey(const dovecot::Cont& cont)
 
 void DovecotSession::obey(const dovecot::Cancel& cancel)
 {
-    const Logins::iterator login = find(cancel.id);
-    if (login == logins_.end())
-        return;
-    login->second.is_told = true;
-    if (!login->second.is_in_work)
-        logins_.erase(login);
+    const Logins::iterator login = logins_.find(cancel.id);
+    if (login != logins_.end())
+        logins_.tell_end(login);
 }
 
 void DovecotSession::obey(const dovecot::Broken& broken)
@@ -322,26 +299,25 @@ void DovecotSession::act(Logins::iterator login, sasl::SendChallenge& challenge)
 {
     std::array<char, dovecot::reply_bytes_max> memory{};
     tell(dovecot::write_cont(memory, login->second.id, challenge.bytes));
-    login->second.expires = services_.loop.clock().now() + client_patience;
-    make_room(login);
+    logins_.wait(login);
 }
 
 void DovecotSession::act(Logins::iterator login, sasl::CheckPassword& check)
 {
-    if (!note_account(login, check.user))
-        return refuse_unnamed(login);
-    Request request = request_of(login->second, std::move(check.user), std::move(check.password));
+    auto named = name(login, std::move(check.user), std::move(check.password));
+    if (!named)
+        return;
     services_.authenticator.authenticate(
-        std::move(request), terms(),
+        std::move(*named), terms(),
         [this, serial = begin_work(login)](const Outcome& outcome) { on_outcome(serial, outcome); });
 }
 
 void DovecotSession::act(Logins::iterator login, sasl::AskChallenge& ask)
 {
-    if (!note_account(login, ask.user))
-        return refuse_unnamed(login);
-    Request request = request_of(login->second, std::move(ask.user), {});
-    services_.authenticator.challenge(std::move(request), terms(),
+    auto named = name(login, std::move(ask.user), {});
+    if (!named)
+        return;
+    services_.authenticator.challenge(std::move(*named), terms(),
                                       [this, serial = begin_work(login)](Challenge challenge) {
                                           on_challenge(serial, std::move(challenge));
                                       });
@@ -349,18 +325,18 @@ void DovecotSession::act(Logins::iterator login, sasl::AskChallenge& ask)
 
 void DovecotSession::act(Logins::iterator login, sasl::CheckProof& check)
 {
-    if (!note_account(login, check.user))
-        return refuse_unnamed(login);
-    Request request = request_of(login->second, std::move(check.user), std::move(check.proof));
-    request.asked = Asked::proof;
-    request.transcript = std::move(check.transcript);
+    auto named = name(login, std::move(check.user), std::move(check.proof));
+    if (!named)
+        return;
+    named->request.asked = Asked::proof;
+    named->request.transcript = std::move(check.transcript);
     const auto on_end = [this, serial = begin_work(login)](const Outcome& outcome) {
         on_outcome(serial, outcome);
     };
     if (asks_challenge(login->second.mechanism))
-        services_.authenticator.prove(std::move(request), login->second.challenge, terms(), on_end);
+        services_.authenticator.prove(std::move(*named), login->second.challenge, terms(), on_end);
     else
-        services_.authenticator.authenticate(std::move(request), terms(), on_end);
+        services_.authenticator.authenticate(std::move(*named), terms(), on_end);
 }
 
 void DovecotSession::act(Logins::iterator login, sasl::Succeed& success)
@@ -383,20 +359,10 @@ void DovecotSession::refuse(Logins::iterator login, std::string user, std::strin
                             dovecot::Failure::Code code)
 {
     Request request = request_of(login->second, std::move(user), {});
-    if (!request.user.empty())
-        normalise(request, listener().names);
-    log_login(services_.log, LogLevel::debug, request, Verdict::rejected, {}, why);
-    const std::string account = is_somebody(request) ? account_name(request, listener().names) : "";
-    fail(login, {.user = account, .code = code});
-}
-
-/// That the Authenticator will make of the name. Says whether a reply can name it.
-bool DovecotSession::note_account(Logins::iterator login, const std::string& user) const
-{
-    Request request = request_of(login->second, user, {});
-    normalise(request, listener().names);
-    login->second.account = account_name(request, listener().names);
-    return is_somebody(request) && dovecot::can_be_named(login->second.account);
+    const NormalisedRequest named = request.user.empty() ? NormalisedRequest{.request = std::move(request)}
+                                                         : normalise(std::move(request), listener().names);
+    log_login(services_.log, LogLevel::debug, named.request, Verdict::rejected, {}, why);
+    fail(login, {.user = named.has_user() ? named.account : "", .code = code});
 }
 
 void DovecotSession::refuse_base64(Logins::iterator login)
@@ -404,14 +370,21 @@ void DovecotSession::refuse_base64(Logins::iterator login)
     refuse(login, {}, "the response is no base64", dovecot::Failure::Code::invalid_base64);
 }
 
-void DovecotSession::refuse_unnamed(Logins::iterator login)
-{
-    refuse(login, {}, "no reply can name this account", dovecot::Failure::Code::none);
-}
-
 // --- what the Authenticator says ---------------------------------------------------------------------------
 
-Request DovecotSession::request_of(const Login& login, std::string user, Secret secret) const
+/// What is to be asked about it. Nothing if no reply could name its account: then it has been refused.
+std::optional<NormalisedRequest> DovecotSession::name(Logins::iterator login, std::string user, Secret secret)
+{
+    NormalisedRequest named =
+        normalise(request_of(login->second, std::move(user), std::move(secret)), listener().names);
+    login->second.account = named.account;
+    if (named.has_user() && dovecot::can_be_named(named.account))
+        return named;
+    refuse(login, {}, "no reply can name this account", dovecot::Failure::Code::none);
+    return std::nullopt;
+}
+
+Request DovecotSession::request_of(const DovecotLogin& login, std::string user, Secret secret) const
 {
     return {.user = std::move(user),
             .password = std::move(secret),
@@ -428,28 +401,27 @@ LoginTerms DovecotSession::terms() const
     return {services_.loop.clock().now() + listener().deadline, listener().names, listener().route};
 }
 
-DovecotSession::Serial DovecotSession::begin_work(Logins::iterator login)
+DovecotLogins::Serial DovecotSession::begin_work(Logins::iterator login)
 {
-    login->second.is_in_work = true;
-    if (in_work_++ == 0)
+    const Logins::Serial serial = logins_.begin_work(login);
+    if (logins_.in_work() == 1)
         services_.on_activity(self_);
-    return login->first;
+    return serial;
 }
 
 /// A login that somebody still waits for; none if its client has given it up, or is gone.
-DovecotSession::Logins::iterator DovecotSession::end_work(Serial serial)
+DovecotLogins::iterator DovecotSession::end_work(Logins::Serial serial)
 {
-    const Logins::iterator login = logins_.find(serial);
-    login->second.is_in_work = false;
-    if (--in_work_ == 0)
+    const Logins::iterator login = logins_.end_work(serial);
+    if (is_idle())
         services_.on_activity(self_);
-    if (!login->second.is_told && !is_lost_)
+    if (login == logins_.end() || !is_lost_)
         return login;
     logins_.erase(login);
     return logins_.end();
 }
 
-void DovecotSession::on_challenge(Serial serial, Challenge challenge)
+void DovecotSession::on_challenge(Logins::Serial serial, Challenge challenge)
 {
     resume_after_work([&] {
         const Logins::iterator login = end_work(serial);
@@ -462,7 +434,7 @@ void DovecotSession::on_challenge(Serial serial, Challenge challenge)
     });
 }
 
-void DovecotSession::on_outcome(Serial serial, const Outcome& outcome)
+void DovecotSession::on_outcome(Logins::Serial serial, const Outcome& outcome)
 {
     resume_after_work([&] {
         const Logins::iterator login = end_work(serial);
@@ -471,8 +443,7 @@ void DovecotSession::on_outcome(Serial serial, const Outcome& outcome)
         if (outcome.verdict == Verdict::unavailable)
             return tell_unavailable(login);
         if (outcome.verdict != Verdict::accepted)
-            return fail(login, {.user = outcome.account, .reason = listener().dovecot.refusal_reason});
-        login->second.account = outcome.account;
+            return fail(login, {.user = login->second.account, .reason = listener().dovecot.refusal_reason});
         act(login, login->second.exchange->take_acceptance(outcome.reply));
     });
 }
@@ -502,8 +473,7 @@ try {
 
 void DovecotSession::tell_unavailable(Logins::iterator login)
 {
-    const bool would_end_others = std::ranges::any_of(
-        logins_, [](const auto& entry) { return entry.second.is_in_work && !entry.second.is_told; });
+    const bool would_end_others = logins_.has_one_to_tell();
     if (listener().dovecot.when_unavailable == DovecotUnavailable::close && !would_end_others)
         is_lost_ = true;
     else
@@ -514,9 +484,7 @@ void DovecotSession::fail(Logins::iterator login, const dovecot::Failure& failur
 {
     take_leave_if_last(login);
     tell_failure(login->second.id, failure);
-    login->second.is_told = true;
-    if (!login->second.is_in_work)
-        logins_.erase(login);
+    logins_.tell_end(login);
 }
 
 // --- the connection ----------------------------------------------------------------------------------------
@@ -537,11 +505,11 @@ void DovecotSession::tell(std::string_view line)
 /// At the end of everything that a session does: what does it wait for now? May destroy it.
 void DovecotSession::rest()
 {
-    if (is_finishing_ && hears() && has_settled() && !needs_words(logins_.end()))
+    if (is_finishing_ && hears() && has_settled() && !logins_.needs_words(logins_.end()))
         hear_last_words();
-    if (is_at_end_ && in_work_ < in_work_max)
-        std::erase_if(logins_, [](const auto& entry) { return !entry.second.is_in_work; });
-    if (is_lost_ || (is_at_end_ && logins_.empty()))
+    if (is_at_end_ && logins_.in_work() < in_work_max)
+        logins_.forget_waiting();
+    if (is_lost_ || (is_at_end_ && logins_.is_empty()))
         return hang_up();
     if (!hears())
         watch_.reset();
@@ -550,27 +518,17 @@ void DovecotSession::rest()
     schedule_timer();
 }
 
-/// Whether a login that has begun, beside that one, cannot end without another word of its client.
-bool DovecotSession::needs_words(Logins::const_iterator beside) const noexcept
-{
-    return std::any_of(logins_.begin(), logins_.end(), [&](const auto& entry) {
-        const Login& login = entry.second;
-        const bool is_that_one = beside != logins_.end() && beside->first == entry.first;
-        return !is_that_one && !login.is_told && (!login.is_in_work || asks_challenge(login.mechanism));
-    });
-}
-
 /// Who has not said who it is has not got as far as to begin a login.
 bool DovecotSession::has_settled() const noexcept
 {
-    const bool has_begun_one = next_serial_ > 1;
-    return has_begun_one || (conversation_.peer_pid() != 0 && services_.loop.clock().now() >= settles_until_);
+    return logins_.has_begun_one() ||
+           (conversation_.peer_pid() != 0 && services_.loop.clock().now() >= settles_until_);
 }
 
 /// Before the last reply: who has got that may begin another login before we do anything else.
 void DovecotSession::take_leave_if_last(Logins::iterator login)
 {
-    if (is_finishing_ && !needs_words(login))
+    if (is_finishing_ && !logins_.needs_words(login))
         socket_.end_receiving();
 }
 
@@ -578,13 +536,13 @@ void DovecotSession::take_leave_if_last(Logins::iterator login)
 void DovecotSession::hang_up()
 {
     is_lost_ = true;
-    if (in_work_ == 0)
+    if (is_idle())
         return services_.on_end(self_);
     timer_.cancel();
     watch_.reset();
     socket_ = PeerSocket{UniqueFd{}};
     received_.clear();
-    std::erase_if(logins_, [](const auto& entry) { return !entry.second.is_in_work; });
+    logins_.forget_waiting();
 }
 
 /// A peer that writes from now on is told by its own system call, and asks another front. What it wrote
@@ -613,10 +571,7 @@ void DovecotSession::hurry(TimePoint when)
 
 void DovecotSession::schedule_timer()
 {
-    TimePoint next = std::min(waits_until_, line_due_);
-    for (const auto& [serial, login] : logins_)
-        if (!login.is_in_work)
-            next = std::min(next, login.expires);
+    TimePoint next = std::min({waits_until_, line_due_, logins_.next_expiry()});
     if (is_finishing_ && services_.loop.clock().now() < settles_until_)
         next = std::min(next, settles_until_);
     if (next != TimePoint::max() && !is_at_end_)
@@ -628,7 +583,7 @@ void DovecotSession::schedule_timer()
 void DovecotSession::on_timer()
 {
     resume_with([this] {
-        forget_overdue();
+        logins_.forget_overdue();
         if (services_.loop.clock().now() >= line_due_)
             give_up_line();
         if (services_.loop.clock().now() >= waits_until_)
@@ -650,31 +605,6 @@ void DovecotSession::hear_no_more()
     received_.clear();
     line_due_ = TimePoint::max();
     is_at_end_ = true;
-}
-
-/// Clients that abandon a login do not say so.
-void DovecotSession::forget_overdue()
-{
-    const TimePoint now = services_.loop.clock().now();
-    std::erase_if(logins_, [now](const auto& entry) {
-        return !entry.second.is_in_work && entry.second.expires <= now;
-    });
-}
-
-/// For one that has begun to wait.
-void DovecotSession::make_room(Logins::iterator newcomer)
-{
-    std::size_t waiting = 1;
-    auto first = logins_.end();
-    for (auto login = logins_.begin(); login != logins_.end(); ++login) {
-        if (login == newcomer || login->second.is_in_work)
-            continue;
-        ++waiting;
-        if (first == logins_.end() || login->second.expires < first->second.expires)
-            first = login;
-    }
-    if (waiting > waiting_max)
-        logins_.erase(first);
 }
 
 } // namespace postern

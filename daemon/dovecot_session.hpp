@@ -6,13 +6,12 @@
 #include "base/secret.hpp"
 #include "daemon/authenticator.hpp"
 #include "daemon/config.hpp"
+#include "daemon/dovecot_logins.hpp"
 #include "daemon/session.hpp"
 #include "protocol/dovecot_auth.hpp"
 #include "protocol/sasl_exchange.hpp"
 
 #include <cstdint>
-#include <map>
-#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -26,39 +25,24 @@ namespace postern {
 /// A peer may be silent for as long as it likes, but what it has begun to say, the handshake or a line, must
 /// be complete within the listener's deadline.
 ///
-/// A login waits for its client or for the Authenticator, never both. What waits for a client is forgotten
-/// after a while, since Postfix abandons logins without a word; what a connection may have of either has a
-/// bound.
+/// What it may have in work, and what may wait, has a bound.
 class DovecotSession final : public Session {
 public:
     /// Of one connection that the Authenticator has at a time. Beyond it nothing more is read until one is
     /// told.
     static constexpr std::size_t in_work_max = 32;
 
-    DovecotSession(const SessionServices& services, const ListenerConfig& listener, UniqueFd socket);
+    /// `connection` is its number, and no other's of this process.
+    DovecotSession(const SessionServices& services, const ListenerConfig& listener, UniqueFd socket,
+                   std::uint32_t connection);
 
     void begin(SessionList::iterator self) override;
-    [[nodiscard]] bool is_idle() const noexcept override { return in_work_ == 0; }
+    [[nodiscard]] bool is_idle() const noexcept override { return logins_.in_work() == 0; }
     void finish() override;
     void hurry(TimePoint when) override;
 
 private:
-    /// A login of the peer, from its AUTH to its end.
-    struct Login {
-        std::uint32_t id = 0; ///< the peer's
-        std::unique_ptr<sasl::Exchange> exchange;
-        sasl::Mechanism mechanism{};
-        std::string service, client_address, server_address;
-        bool is_secured = false;
-        Challenge challenge{};
-        std::string account{};
-        bool is_in_work = false; ///< the Authenticator has it
-        bool is_told = false;    ///< its end: nothing more is said of it
-        TimePoint expires{};     ///< while it waits for its client
-    };
-
-    using Serial = std::uint64_t; ///< in the order of their beginning
-    using Logins = std::map<Serial, Login>;
+    using Logins = DovecotLogins;
 
     void serve();
     [[nodiscard]] bool hears() const noexcept;
@@ -74,7 +58,7 @@ private:
     [[nodiscard]] bool refuses(const dovecot::Auth& auth, std::optional<sasl::Mechanism> mechanism);
     [[nodiscard]] bool offers(sasl::Mechanism mechanism) const;
     Logins::iterator open(const dovecot::Auth& auth, sasl::Mechanism mechanism);
-    [[nodiscard]] Logins::iterator find(std::uint32_t id) noexcept;
+    [[nodiscard]] std::string nonce() const;
 
     template <typename Take>
     void hear(Logins::iterator login, std::optional<std::string_view> base64, const Take& take);
@@ -85,17 +69,17 @@ private:
     void act(Logins::iterator login, sasl::CheckProof& check);
     void act(Logins::iterator login, sasl::Succeed& success);
     void act(Logins::iterator login, sasl::Fail& failure);
-    [[nodiscard]] bool note_account(Logins::iterator login, const std::string& user) const;
     void refuse_base64(Logins::iterator login);
-    void refuse_unnamed(Logins::iterator login);
     void refuse(Logins::iterator login, std::string user, std::string_view why, dovecot::Failure::Code code);
 
-    [[nodiscard]] Request request_of(const Login& login, std::string user, Secret secret) const;
+    [[nodiscard]] std::optional<NormalisedRequest> name(Logins::iterator login, std::string user,
+                                                        Secret secret);
+    [[nodiscard]] Request request_of(const DovecotLogin& login, std::string user, Secret secret) const;
     [[nodiscard]] LoginTerms terms() const;
-    [[nodiscard]] Serial begin_work(Logins::iterator login);
-    [[nodiscard]] Logins::iterator end_work(Serial serial);
-    void on_challenge(Serial serial, Challenge challenge);
-    void on_outcome(Serial serial, const Outcome& outcome);
+    [[nodiscard]] Logins::Serial begin_work(Logins::iterator login);
+    [[nodiscard]] Logins::iterator end_work(Logins::Serial serial);
+    void on_challenge(Logins::Serial serial, Challenge challenge);
+    void on_outcome(Logins::Serial serial, const Outcome& outcome);
     template <typename Act>
     void resume_after_work(const Act& act);
     template <typename Act>
@@ -106,7 +90,6 @@ private:
     void tell_failure(std::uint32_t id, const dovecot::Failure& failure);
     void tell(std::string_view line);
     void rest();
-    [[nodiscard]] bool needs_words(Logins::const_iterator beside) const noexcept;
     [[nodiscard]] bool has_settled() const noexcept;
     void take_leave_if_last(Logins::iterator login);
     void hang_up();
@@ -115,10 +98,9 @@ private:
     void give_up_line();
     void schedule_timer();
     void on_timer();
-    void forget_overdue();
-    void make_room(Logins::iterator newcomer);
 
     const SessionServices& services_;
+    std::uint32_t connection_;
     PeerSocket socket_;
     SessionList::iterator self_;
     dovecot::ServerSide conversation_;
@@ -126,8 +108,6 @@ private:
     std::optional<FdWatch> watch_;
     Timer timer_;
     Logins logins_;
-    Serial next_serial_ = 1;
-    std::size_t in_work_ = 0;
     TimePoint settles_until_{};
     TimePoint waits_until_ = TimePoint::max(); ///< for its peer
     TimePoint line_due_ = TimePoint::max();    ///< to be complete: the handshake, or a line that has begun

@@ -12,15 +12,13 @@
 #include "base/version.hpp"
 #include "daemon/authenticator.hpp"
 #include "daemon/control_listener.hpp"
-#include "daemon/dovecot_session.hpp"
+#include "daemon/front_bounds.hpp"
 #include "daemon/listeners.hpp"
 #include "daemon/sandbox.hpp"
 #include "daemon/setup.hpp"
 #include "daemon/system_call_filter.hpp"
 #include "daemon/workforce.hpp"
-#include "protocol/dovecot_wire.hpp"
 #include "protocol/supervisor_messages.hpp"
-#include "protocol/worker_messages.hpp"
 
 #include <sodium.h>
 #include <sys/resource.h>
@@ -39,42 +37,15 @@ namespace postern {
 
 namespace {
 
-/// Descriptors that are no sessions: standard streams, channel, epoll, timer, log, listeners, and room to
-/// accept the connection that makes another one end.
-constexpr std::uint32_t descriptors_reserved = 64;
-/// Those that were replaced hold their channel for a moment longer.
-std::uint64_t workers_possible(const FrontSetup& setup)
+std::vector<Authenticator::Backend> backends_of(const std::vector<PoolSetup>& pools)
 {
-    std::uint64_t workers = 0;
-    for (const PoolSetup& pool : setup.pools)
-        workers += std::uint64_t{pool.config.workers_max} + pool.config.workers;
-    return workers;
-}
-
-std::vector<std::string> names_of(const std::vector<PoolSetup>& pools)
-{
-    std::vector<std::string> names;
-    for (const PoolSetup& pool : pools)
-        names.push_back(pool.backend);
-    return names;
-}
-
-std::vector<std::span<const std::string_view>> mechanisms_of(const std::vector<PoolSetup>& pools)
-{
-    std::vector<std::span<const std::string_view>> mechanisms;
+    std::vector<Authenticator::Backend> backends;
     for (const PoolSetup& pool : pools) {
         const BackendType* const type = find_backend_type(pool.type);
-        mechanisms.push_back(type == nullptr ? std::span<const std::string_view>{} : type->mechanisms);
+        const auto mechanisms = type == nullptr ? std::span<const std::string_view>{} : type->mechanisms;
+        backends.push_back({pool.backend, mechanisms, pool.realm_use});
     }
-    return mechanisms;
-}
-
-std::vector<RealmUse> realm_uses_of(const std::vector<PoolSetup>& pools)
-{
-    std::vector<RealmUse> uses;
-    for (const PoolSetup& pool : pools)
-        uses.push_back(pool.realm_use);
-    return uses;
+    return backends;
 }
 
 std::vector<LoginCache::BackendTerms> cache_terms_of(const std::vector<PoolSetup>& pools)
@@ -91,44 +62,24 @@ LoginCache::Settings cache_settings_of(const CacheConfig& cache)
     return {cache.is_on ? cache_entries_in(cache.size_kib * kib) : 0, cache.lifetime};
 }
 
+void random_bytes(std::span<unsigned char> bytes)
+{
+    randombytes_buf(bytes.data(), bytes.size());
+}
+
+std::uint64_t open_files_max()
+{
+    rlimit limit{};
+    check(::getrlimit(RLIMIT_NOFILE, &limit), "getrlimit");
+    return limit.rlim_cur;
+}
+
 /// They come behind everything else.
 UniqueFd take_store_events(const FrontSetup& setup, std::vector<UniqueFd>& descriptors)
 {
     const std::size_t place =
         setup.listeners.size() + 1 + (setup.has_syslog ? 1 : 0) + (setup.has_stream ? 1 : 0);
     return setup.has_store_events ? std::move(descriptors.at(place)) : UniqueFd{};
-}
-
-std::uint32_t sessions_possible(const FrontSetup& setup)
-{
-    rlimit limit{};
-    check(::getrlimit(RLIMIT_NOFILE, &limit), "getrlimit");
-    const std::uint64_t taken = descriptors_reserved + setup.listeners.size() +
-                                ControlListener::sessions_max + workers_possible(setup);
-    const std::uint64_t possible = limit.rlim_cur > taken + 16 ? limit.rlim_cur - taken : 16;
-    return static_cast<std::uint32_t>(std::min<std::uint64_t>(setup.sessions_max, possible));
-}
-
-std::size_t slot_bytes(const FrontSetup& setup)
-{
-    std::size_t bytes = 0;
-    for (const ListenerConfig& listener : setup.listeners)
-        bytes = std::max({bytes, saslauthd::request_bytes_max(listener.field_bytes_max),
-                          worker_message_bytes_max(listener.field_bytes_max), dovecot::line_bytes_max});
-    return bytes;
-}
-
-/// A session holds a buffer or a request, seldom both. One of the Dovecot protocol has many requests, of
-/// which all together can wait no more than the pools let them.
-std::size_t slots_max(const FrontSetup& setup, std::size_t sessions_max)
-{
-    const bool has_dovecot =
-        std::ranges::count(setup.listeners, ListenerProtocol::dovecot, &ListenerConfig::protocol) != 0;
-    std::size_t waiting = 0;
-    for (const PoolSetup& pool : setup.pools)
-        waiting += pool.config.queue_max + pool.config.workers_max;
-    waiting = std::min(waiting, sessions_max * DovecotSession::in_work_max);
-    return 2 * sessions_max + 16 + (has_dovecot ? waiting : 0);
 }
 
 /// What the log is written to comes behind the listening sockets and the control socket.
@@ -201,7 +152,7 @@ private:
 Front::Front(MessageSocket channel, FrontSetup setup, std::vector<UniqueFd> descriptors, DescriptorLog& log)
     : setup_{std::move(setup)}
     , log_{log}
-    , sessions_max_{sessions_possible(setup_)}
+    , sessions_max_{sessions_possible(setup_, open_files_max())}
     , secrets_{slot_bytes(setup_), slots_max(setup_, sessions_max_)}
     , loop_{clock_}
     , wake_up_{loop_, [] {}} // what is due is found at the end of the turn
@@ -218,10 +169,9 @@ Front::Front(MessageSocket channel, FrontSetup setup, std::vector<UniqueFd> desc
                      log_,
                      randombytes_uniform,
                      workforce_.pools(),
-                     {setup_.routes, names_of(setup_.pools), setup_.delayed_max, setup_.success_level,
-                      mechanisms_of(setup_.pools), setup_.challenge_key, setup_.host_name,
-                      realm_uses_of(setup_.pools), setup_.cache.is_on ? &cache_ : nullptr}}
-    , listeners_{loop_, log_, secrets_, authenticator_, sessions_max_}
+                     {setup_.routes, backends_of(setup_.pools), setup_.delayed_max, setup_.success_level,
+                      setup_.challenge_key, setup_.host_name, setup_.cache.is_on ? &cache_ : nullptr}}
+    , listeners_{loop_, log_, secrets_, random_bytes, authenticator_, sessions_max_}
     , control_{loop_, log_, *this, std::move(descriptors.at(setup_.listeners.size()))}
 {
     supervisor_.emplace(loop_, std::move(channel), [this] { on_supervisor(); });

@@ -24,12 +24,13 @@ constexpr auto last_words = 500ms;
 
 } // namespace
 
-Listeners::Listeners(EventLoop& loop, Log& log, SecretArena& secrets, Authenticator& authenticator,
-                     std::size_t sessions_max)
+Listeners::Listeners(EventLoop& loop, Log& log, SecretArena& secrets, RandomBytes random_bytes,
+                     Authenticator& authenticator, std::size_t sessions_max)
     : loop_{loop}
     , sessions_max_{sessions_max}
     , scratch_{secrets, {}}
-    , services_{loop, log, secrets, authenticator, scratch_, {}, {}}
+    , random_bytes_{std::move(random_bytes)}
+    , services_{loop, log, secrets, authenticator, scratch_, random_bytes_, {}, {}}
     , resume_timer_{loop, [this] { resume(); }}
 {
 }
@@ -114,7 +115,8 @@ bool Listeners::accept_one(Listener& listener)
 std::unique_ptr<Session> Listeners::make_session(const Listener& listener, UniqueFd socket)
 {
     if (listener.config.protocol == ListenerProtocol::dovecot)
-        return std::make_unique<DovecotSession>(listener.services, listener.config, std::move(socket));
+        return std::make_unique<DovecotSession>(listener.services, listener.config, std::move(socket),
+                                                ++connections_);
     return std::make_unique<SaslauthdSession>(listener.services, listener.config, std::move(socket));
 }
 

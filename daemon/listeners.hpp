@@ -20,8 +20,8 @@ namespace postern {
 class Listeners {
 public:
     /// The secrets must have a slot for it besides those of the sessions.
-    Listeners(EventLoop& loop, Log& log, SecretArena& secrets, Authenticator& authenticator,
-              std::size_t sessions_max);
+    Listeners(EventLoop& loop, Log& log, SecretArena& secrets, RandomBytes random_bytes,
+              Authenticator& authenticator, std::size_t sessions_max);
     Listeners(const Listeners&) = delete;
     Listeners& operator=(const Listeners&) = delete;
 
@@ -59,7 +59,7 @@ private:
     void accept_from(Listener& listener);
     [[nodiscard]] bool accept_one(Listener& listener);
     void end_session(Listener& listener, SessionList::iterator session);
-    [[nodiscard]] static std::unique_ptr<Session> make_session(const Listener& listener, UniqueFd socket);
+    [[nodiscard]] std::unique_ptr<Session> make_session(const Listener& listener, UniqueFd socket);
     template <typename Act>
     void for_each_session(Act act);
     [[nodiscard]] Listener* who_makes_room(Listener& newcomers);
@@ -71,10 +71,12 @@ private:
     EventLoop& loop_;
     std::size_t sessions_max_;
     Secret scratch_;
+    RandomBytes random_bytes_;
     SessionServices services_; ///< but what is each listener's own
     Timer resume_timer_;       ///< scheduled while nobody is accepted
     std::list<Listener> listeners_;
     std::uint64_t displaced_ = 0;
+    std::uint32_t connections_ = 0; ///< that have had a number
     bool is_closed_ = false;
 };
 

@@ -59,13 +59,13 @@ std::optional<LoginCache::Key> LoginCache::key_of(const Parts& parts)
     if (settings_.entries_max == 0 || std::ranges::none_of(parts.chain, &BackendTerms::is_kept, terms_of))
         return std::nullopt;
     const bool heeds_client = std::ranges::any_of(parts.chain, &BackendTerms::heeds_client, terms_of);
-    const Request& request = parts.request;
+    const Request& request = parts.login.request;
     const std::string route = std::to_string(parts.route);
     std::string whole;
     append(whole, route);
     append(whole, request.service);
-    append(whole, parts.received_realm);
-    append(whole, parts.received_user);
+    append(whole, parts.login.received_realm);
+    append(whole, parts.login.received_user);
     append(whole, request.realm);
     append(whole, request.user);
     append(whole, heeds_client ? client_host(request) : "");
@@ -73,7 +73,7 @@ std::optional<LoginCache::Key> LoginCache::key_of(const Parts& parts)
     Key key;
     crypto_generichash(key.login.data(), key.login.size(), bytes_of(whole), whole.size(), key_.data(),
                        key_bytes);
-    key.names = {tag_of(request.user), tag_of(parts.account), tag_of(request.realm)};
+    key.names = {tag_of(request.user), tag_of(parts.login.account), tag_of(request.realm)};
     key.changes = changes_of(parts.chain);
     key.forgotten = forgotten_;
     return key;
@@ -114,9 +114,9 @@ bool LoginCache::holds(const Key& key, const Secret& password)
 }
 
 void LoginCache::keep(const Key& key, const Secret& password, const Chain& chain,
-                      std::span<const Verdict> verdicts)
+                      std::span<const Decision> said)
 {
-    if (!may_keep(chain, verdicts) || key.forgotten != forgotten_ || changes_of(chain) != key.changes)
+    if (!may_keep(chain, said) || key.forgotten != forgotten_ || changes_of(chain) != key.changes)
         return;
     if (const auto found = by_login_.find(key.login); found != by_login_.end())
         drop(found->second);
@@ -138,10 +138,10 @@ void LoginCache::drop(Entries::iterator entry)
 }
 
 /// What somebody said who could not be asked was nothing: he may know better later.
-bool LoginCache::may_keep(const Chain& chain, std::span<const Verdict> verdicts) const
+bool LoginCache::may_keep(const Chain& chain, std::span<const Decision> said) const
 {
-    for (std::size_t link = 0; link < verdicts.size(); ++link)
-        if (!backends_[chain[link].backend].is_kept || verdicts[link] == Verdict::unavailable)
+    for (std::size_t link = 0; link < said.size(); ++link)
+        if (!backends_[chain[link].backend].is_kept || said[link].verdict == Verdict::unavailable)
             return false;
     return true;
 }

@@ -6,8 +6,8 @@
 #include "base/clock.hpp"
 #include "base/guarded_key.hpp"
 #include "base/secret.hpp"
+#include "daemon/normalise.hpp"
 #include "daemon/store_changes.hpp"
-#include "protocol/request.hpp"
 #include "protocol/status.hpp"
 #include "protocol/verdict.hpp"
 
@@ -66,9 +66,7 @@ public:
     /// What a key is made of.
     struct Parts {
         std::size_t route = 0;
-        std::string_view received_user, received_realm; ///< as the client said them
-        const Request& request;                         ///< normalised
-        std::string_view account;                       ///< the same, in one word
+        const NormalisedRequest& login;
         const Chain& chain;
         RealmUse realm_use =
             RealmUse::never; ///< that it takes to be asked: one listener's realm is not another's
@@ -85,10 +83,10 @@ public:
     /// Whether this password is known to be right. Counts as a use of it.
     [[nodiscard]] bool recall(const Key& key, const Secret& password);
 
-    /// `chain` has come to accepted, and `verdicts` are those of its links that were asked. Kept unless the
+    /// `chain` has come to accepted by what those of its links `said` that were asked. Kept unless the
     /// verdict may be another one by now, or one who was asked is not to be taken for long, or somebody
     /// wanted something forgotten meanwhile.
-    void keep(const Key& key, const Secret& password, const Chain& chain, std::span<const Verdict> verdicts);
+    void keep(const Key& key, const Secret& password, const Chain& chain, std::span<const Decision> said);
 
     /// Forget all; the logins of a user, as "bob" or "bob@example.org"; or those of a realm. How many there
     /// were.
@@ -126,7 +124,7 @@ private:
     using Entries = std::list<Entry>;
 
     [[nodiscard]] bool holds(const Key& key, const Secret& password);
-    [[nodiscard]] bool may_keep(const Chain& chain, std::span<const Verdict> verdicts) const;
+    [[nodiscard]] bool may_keep(const Chain& chain, std::span<const Decision> said) const;
     [[nodiscard]] std::uint64_t changes_of(const Chain& chain);
     [[nodiscard]] PasswordDigest digest_of(const Key& key, const Secret& password) const noexcept;
     [[nodiscard]] std::uint64_t tag_of(std::string_view text) const noexcept;

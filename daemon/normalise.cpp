@@ -3,6 +3,8 @@
 
 #include "base/lower_case.hpp"
 
+#include <utility>
+
 namespace postern {
 
 namespace {
@@ -16,9 +18,7 @@ void split_realm(Request& request)
     request.user.resize(at);
 }
 
-} // namespace
-
-void normalise(Request& request, const NameRules& rules)
+void apply(const NameRules& rules, Request& request)
 {
     if (rules.splits_realm)
         split_realm(request);
@@ -32,14 +32,25 @@ void normalise(Request& request, const NameRules& rules)
         request.user += '@' + request.realm;
 }
 
-bool is_default_realm(std::string_view realm, const NameRules& rules)
-{
-    return realm == (rules.folds_case ? in_lower_case(rules.default_realm) : rules.default_realm);
-}
-
 std::string account_name(const Request& request, const NameRules& rules)
 {
     return request.realm.empty() || rules.joins_realm ? request.user : request.user + '@' + request.realm;
+}
+
+} // namespace
+
+NormalisedRequest normalise(Request request, const NameRules& rules)
+{
+    NormalisedRequest normalised{{}, {}, request.user, request.realm};
+    apply(rules, request);
+    normalised.account = account_name(request, rules);
+    normalised.request = std::move(request);
+    return normalised;
+}
+
+bool is_default_realm(std::string_view realm, const NameRules& rules)
+{
+    return realm == (rules.folds_case ? in_lower_case(rules.default_realm) : rules.default_realm);
 }
 
 } // namespace postern

@@ -21,12 +21,23 @@ struct NameRules {
     bool operator==(const NameRules&) const = default;
 };
 
-void normalise(Request& request, const NameRules& rules);
+/// A request in the names that backends are asked about, and what a listener makes of them once for all who
+/// want to know.
+struct NormalisedRequest {
+    Request request;
+    std::string account{}; ///< in one word: "bob@example.org", or "bob" without a realm
+    std::string received_user{}, received_realm{}; ///< as the client said them
+
+    /// Whether there is a name left when the realm is taken off.
+    [[nodiscard]] bool has_user() const noexcept
+    {
+        return !request.user.empty() && request.user.front() != '@';
+    }
+};
+
+[[nodiscard]] NormalisedRequest normalise(Request request, const NameRules& rules);
 
 /// Whether a request that was normalised has this realm when its login has none.
 [[nodiscard]] bool is_default_realm(std::string_view realm, const NameRules& rules);
-
-/// The account of a request that was normalised, in one word: "bob@example.org", or "bob" without a realm.
-[[nodiscard]] std::string account_name(const Request& request, const NameRules& rules);
 
 } // namespace postern

@@ -99,8 +99,7 @@ void SaslauthdSession::use(const saslauthd::Fields& fields)
     try {
         request.password = Secret{services_.secrets, fields.password};
     } catch (const std::bad_alloc&) { // no slot is free: the outage of this login
-        log_login(services_.log, LogLevel::debug, request, Verdict::unavailable, {},
-                  "no memory for passwords is free");
+        services_.authenticator.note_outage(request, "no memory for passwords is free");
         return answer(Outcome{.verdict = Verdict::unavailable}, fields.has_bytes_behind);
     }
     state_ = State::authenticating;
@@ -109,7 +108,8 @@ void SaslauthdSession::use(const saslauthd::Fields& fields)
     timer_.cancel();
     services_.on_activity(self_);
     received_.clear();
-    services_.authenticator.authenticate(std::move(request), {deadline_, listener().names, listener().route},
+    services_.authenticator.authenticate(normalise(std::move(request), listener().names),
+                                         {deadline_, listener().names, listener().route},
                                          [this](const Outcome& outcome) { answer(outcome, drains_); });
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/event_loop.hpp"
 #include "base/log.hpp"
+#include "base/randomness.hpp"
 #include "base/secret.hpp"
 #include "daemon/authenticator.hpp"
 #include "daemon/config.hpp"
@@ -22,7 +23,8 @@ struct SessionServices {
     Log& log;
     SecretArena& secrets;
     Authenticator& authenticator;
-    Secret& scratch;                                   ///< a slot to read into; nothing stays in it
+    Secret& scratch; ///< a slot to read into; nothing stays in it
+    const RandomBytes& random_bytes;
     std::function<void(SessionList::iterator)> on_end; ///< destroys the session
     /// It has heard its peer, or is_idle() may have changed.
     std::function<void(SessionList::iterator)> on_activity;

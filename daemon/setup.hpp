@@ -22,8 +22,8 @@ struct PoolSetup {
     PoolConfig config;
     std::vector<std::string> servers{}; ///< their names; of a type that has some
     RealmUse realm_use = RealmUse::never;
-    bool is_cached = false;             ///< whether what it accepts may be kept
-    bool heeds_client = false;          ///< BackendType::heeds_client
+    bool is_cached = false;    ///< whether what it accepts may be kept
+    bool heeds_client = false; ///< BackendType::heeds_client
 };
 
 /// What a front is told when it starts: its part of the configuration and nothing else. It comes as the

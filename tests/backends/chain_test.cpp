@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "backends/chain.hpp"
+#include "tests/support/decisions.hpp"
 
 #include <algorithm>
 #include <catch2/catch.hpp>
@@ -32,7 +33,7 @@ Course follow(const Chain& chain, const Verdicts& answers)
 {
     Course course;
     for (;;) {
-        const ChainStep step = next_step(chain, course.said);
+        const ChainStep step = next_step(chain, decisions(course.said));
         if (const auto* const end = std::get_if<Concluded>(&step)) {
             course.concluded = end->verdict;
             return course;

@@ -2,6 +2,7 @@
 #include "daemon/config_file.hpp"
 #include "daemon/config_keys.hpp"
 #include "daemon/setup.hpp"
+#include "tests/support/decisions.hpp"
 #include "tests/support/temporary_directory.hpp"
 
 #include <grp.h>
@@ -807,7 +808,7 @@ TEST_CASE("a route says whom to ask next, by realm and by what was said", "[conf
     }));
     CAPTURE(realm, verdicts.size());
     const Chain& chain = route.chain_for(realm);
-    const ChainStep step = next_step(chain, verdicts);
+    const ChainStep step = next_step(chain, decisions(verdicts));
     const auto* const ask = std::get_if<AskLink>(&step);
     CHECK((ask == nullptr ? nobody : c.backends.at(chain.at(ask->link).backend).name) == next);
 }
@@ -816,7 +817,7 @@ TEST_CASE("without next_on the next one is asked after unknown_user and unavaila
 {
     const Config c = config(with_route("default = one two\n"));
     for (const Verdict verdict : all_verdicts) {
-        const ChainStep step = next_step(c.routes.at(0).chain, std::array{verdict});
+        const ChainStep step = next_step(c.routes.at(0).chain, decisions({verdict}));
         const bool asks_on = verdict == Verdict::unknown_user || verdict == Verdict::unavailable;
         CHECK(std::holds_alternative<AskLink>(step) == asks_on);
     }

@@ -35,7 +35,8 @@ const std::string saslauthd_login = request_wire("alice", "secret", "smtp", "");
 
 /// Two listeners, of the Dovecot protocol and of saslauthd's, and as many sessions as a test allows.
 struct Hall {
-    explicit Hall(std::size_t sessions_max) : listeners{loop, log, secrets, authenticator, sessions_max}
+    explicit Hall(std::size_t sessions_max)
+        : listeners{loop, log, secrets, random_bytes, authenticator, sessions_max}
     {
         for (std::size_t ready = 0; ready < workers_max; pools[0].on_ready(workers.started.at(ready++)))
             static_cast<void>(pools[0].start_missing());
@@ -88,6 +89,14 @@ struct Hall {
         serve();
     }
 
+    /// What the peer has been told so far.
+    static std::string heard(const UniqueFd& peer)
+    {
+        std::array<char, 4096> buffer{};
+        const ssize_t got = ::recv(peer.get(), buffer.data(), buffer.size(), 0);
+        return {buffer.data(), got > 0 ? static_cast<std::size_t>(got) : 0};
+    }
+
     /// Whether its session was ended; what it was told before does not matter.
     static bool is_ended(const UniqueFd& peer)
     {
@@ -112,7 +121,11 @@ struct Hall {
                                 log,
                                 [](std::uint32_t) { return 0; },
                                 pools,
-                                {{{"default", {ChainLink{0}}, {}, 0ms}}, {"local"}}};
+                                {{{"default", {ChainLink{0}}, {}, 0ms}}, {{"local"}}}};
+    unsigned char random_byte = 0; ///< never the same twice
+    RandomBytes random_bytes = [this](std::span<unsigned char> bytes) {
+        std::ranges::fill(bytes, ++random_byte);
+    };
     Listeners listeners;
 
 private:
@@ -126,6 +139,23 @@ private:
 };
 
 } // namespace
+
+TEST_CASE("no two connections have the same number or the same cookie", "[listeners]")
+{
+    Hall hall{4};
+    const UniqueFd one = hall.connect_to_dovecot();
+    const UniqueFd other = hall.connect_to_dovecot();
+    const auto line_of = [](const std::string& text, std::string_view word) {
+        const std::size_t begin = text.find(word);
+        return text.substr(begin, text.find('\n', begin) - begin);
+    };
+    const std::string ours = Hall::heard(one);
+    const std::string theirs = Hall::heard(other);
+    for (const std::string_view word : {"CUID", "COOKIE"}) {
+        CHECK(line_of(ours, word).starts_with(word));
+        CHECK(line_of(ours, word) != line_of(theirs, word));
+    }
+}
 
 TEST_CASE("the session that has been silent for longest makes room, and not the one that came first",
           "[listeners]")

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "daemon/login_cache.hpp"
+#include "tests/support/decisions.hpp"
 #include "tests/support/malloc_meter.hpp"
 #include "tests/support/manual_clock.hpp"
 #include "tests/support/watched_store_file.hpp"
@@ -40,11 +41,11 @@ struct Memory {
 
     std::optional<LoginCache::Key> key(const Someone& someone, const Chain& chain = sasldb)
     {
-        Request request{someone.user, {}, someone.service, someone.realm, someone.client};
-        const std::string account = someone.user + '@' + someone.realm;
-        const std::string user = someone.received_user.value_or(someone.user);
-        const std::string realm = someone.received_realm.value_or(someone.realm);
-        return cache.key_of({someone.route, user, realm, request, account, chain});
+        const NormalisedRequest login{{someone.user, {}, someone.service, someone.realm, someone.client},
+                                      someone.user + '@' + someone.realm,
+                                      someone.received_user.value_or(someone.user),
+                                      someone.received_realm.value_or(someone.realm)};
+        return cache.key_of({someone.route, login, chain});
     }
 
     /// It comes, is asked about, and is accepted.
@@ -52,7 +53,7 @@ struct Memory {
                 const std::vector<Verdict>& verdicts = {yes})
     {
         if (const auto known = key(someone, chain))
-            cache.keep(*known, Secret{secrets, password}, chain, verdicts);
+            cache.keep(*known, Secret{secrets, password}, chain, decisions(verdicts));
     }
 
     bool knows(const Someone& someone, const std::string& password = "secret", const Chain& chain = sasldb)
@@ -284,7 +285,7 @@ TEST_CASE("a cache that is closed knows nothing, and learns nothing", "[login_ca
     memory.accept({.user = "alice"});
     const auto in_work = memory.key({.user = "bob"});
     memory.cache.close();
-    memory.cache.keep(*in_work, Secret{memory.secrets, "secret"}, sasldb, std::vector{yes});
+    memory.cache.keep(*in_work, Secret{memory.secrets, "secret"}, sasldb, decisions({yes}));
     CHECK(memory.cache.status().entries == 0);
     CHECK_FALSE(memory.knows({.user = "alice"}));
 }
@@ -294,7 +295,7 @@ TEST_CASE("a store that has changed since the question makes the answer not wort
     Memory memory{1000, {{true, false}, {true, false}}, 0};
     const auto key = memory.key({});
     memory.store.write("changed");
-    memory.cache.keep(*key, Secret{memory.secrets, "secret"}, sasldb, std::vector{yes});
+    memory.cache.keep(*key, Secret{memory.secrets, "secret"}, sasldb, decisions({yes}));
     CHECK(memory.cache.status().entries == 0);
     memory.accept({});
     CHECK(memory.knows({}));
@@ -380,7 +381,7 @@ TEST_CASE("what was asked before somebody wanted it forgotten is not kept after"
     Memory memory;
     const auto key = memory.key({});
     CHECK(memory.cache.forget_user("alice") == 0);
-    memory.cache.keep(*key, Secret{memory.secrets, "secret"}, sasldb, std::vector{yes});
+    memory.cache.keep(*key, Secret{memory.secrets, "secret"}, sasldb, decisions({yes}));
     CHECK_FALSE(memory.knows({}));
 }
 

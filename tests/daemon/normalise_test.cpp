@@ -50,11 +50,13 @@ TEST_CASE("names become what backends are asked about", "[normalise]")
         {folded, "\u00c4lice ", "", "\u00c4lice ", "", "\u00c4lice "}, // A to Z alone, and blanks stay
     }));
     CAPTURE(row.login, row.realm);
-    Request request{row.login, {}, "", row.realm, ""};
-    normalise(request, row.rules);
-    CHECK(request.user == row.user);
-    CHECK(request.realm == row.realm_asked);
-    CHECK(account_name(request, row.rules) == row.account_named);
+    const NormalisedRequest normalised = normalise({row.login, {}, "", row.realm, ""}, row.rules);
+    CHECK(normalised.request.user == row.user);
+    CHECK(normalised.request.realm == row.realm_asked);
+    CHECK(normalised.account == row.account_named);
+    CHECK(normalised.received_user == row.login);
+    CHECK(normalised.received_realm == row.realm);
+    CHECK(normalised.has_user() == (!row.user.empty() && row.user.front() != '@'));
 }
 
 TEST_CASE("a realm is the default one as it was normalised", "[normalise]")
