@@ -54,11 +54,16 @@ std::size_t Listeners::sessions() const noexcept
     return sessions;
 }
 
+/// Who has the fewest sessions gets what is free first.
 void Listeners::open()
 {
+    listeners_.sort([](const Listener& one, const Listener& other) {
+        return one.sessions.size() < other.sessions.size();
+    });
     for (Listener& listener : listeners_)
-        listener.watch.emplace(loop_, listener.socket.get(), EPOLLIN,
-                               [this, &listener](std::uint32_t) { accept_from(listener); });
+        if (!listener.watch)
+            listener.watch.emplace(loop_, listener.socket.get(), EPOLLIN,
+                                   [this, &listener](std::uint32_t) { accept_from(listener); });
 }
 
 void Listeners::close(bool takes_waiting)
@@ -99,7 +104,7 @@ bool Listeners::accept_one(Listener& listener)
     const bool is_full = sessions() >= sessions_max_;
     Listener* const crowded = is_full ? who_makes_room(listener) : nullptr;
     if (is_full && crowded == nullptr) {
-        pause();
+        pause(listener);
         return false;
     }
     UniqueFd socket{::accept4(listener.socket.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)};
@@ -155,7 +160,7 @@ bool Listeners::cannot_accept(Listener& listener, int error)
         return false;
     Listener* const crowded = error == EMFILE || error == ENFILE ? who_makes_room(listener) : nullptr;
     if (crowded == nullptr) {
-        pause();
+        pause(listener);
         return false;
     }
     displace(*crowded); // descriptors have run out before the bound on sessions was reached
@@ -163,12 +168,12 @@ bool Listeners::cannot_accept(Listener& listener, int error)
 }
 
 /// Everybody who is here is being served: the others wait in the backlog until one of them is done, or until
-/// there are descriptors again.
-void Listeners::pause()
+/// there are descriptors again. Those of another listener may have somebody who makes room.
+void Listeners::pause(Listener& listener)
 {
-    for (Listener& listener : listeners_)
-        listener.watch.reset();
-    resume_timer_.schedule(loop_.clock().now() + pause_when_full);
+    listener.watch.reset();
+    if (!resume_timer_.is_scheduled())
+        resume_timer_.schedule(loop_.clock().now() + pause_when_full);
 }
 
 void Listeners::resume()

@@ -65,7 +65,7 @@ private:
     [[nodiscard]] Listener* who_makes_room(Listener& newcomers);
     void displace(Listener& listener);
     [[nodiscard]] bool cannot_accept(Listener& listener, int error);
-    void pause();
+    void pause(Listener& listener);
     void resume();
 
     EventLoop& loop_;
@@ -73,7 +73,7 @@ private:
     Secret scratch_;
     RandomBytes random_bytes_;
     SessionServices services_; ///< but what is each listener's own
-    Timer resume_timer_;       ///< scheduled while nobody is accepted
+    Timer resume_timer_;       ///< scheduled while a listener accepts nobody
     std::list<Listener> listeners_;
     std::uint64_t displaced_ = 0;
     std::uint32_t connections_ = 0; ///< that have had a number

@@ -231,6 +231,24 @@ TEST_CASE("who floods one socket is in the way of nobody at another", "[listener
     CHECK(hall.listeners.displaced() == 6);
 }
 
+TEST_CASE("where one socket is flooded with logins, what is free goes to another", "[listeners]")
+{
+    Hall hall{2};
+    std::list<UniqueFd> flood;
+    for (int i = 0; i < 4; ++i) {
+        flood.push_back(hall.connect_to_dovecot());
+        hall.say(flood.back(), introduction + dovecot_login);
+    }
+    const UniqueFd other = hall.connect_to_saslauthd();
+    hall.say(other, request_wire("bob", "secret", "smtp", ""));
+    CHECK(hall.workers.asked.size() == 2);
+    hall.accept_first();
+    flood.pop_front();
+    hall.serve();
+    REQUIRE(hall.workers.asked.size() == 2);
+    CHECK(hall.workers.asked.back().user == "bob");
+}
+
 TEST_CASE("every session is hurried once, also those that move while others are", "[listeners]")
 {
     Hall hall{8};
