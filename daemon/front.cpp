@@ -37,6 +37,8 @@ namespace postern {
 
 namespace {
 
+using namespace std::chrono_literals;
+
 std::vector<Authenticator::Backend> backends_of(const std::vector<PoolSetup>& pools)
 {
     std::vector<Authenticator::Backend> backends;
@@ -61,6 +63,8 @@ LoginCache::Settings cache_settings_of(const CacheConfig& cache)
     constexpr std::size_t kib = 1024;
     return {cache.is_on ? cache_entries_in(cache.size_kib * kib) : 0, cache.lifetime};
 }
+
+constexpr auto time_between_looks = 1s;
 
 void random_bytes(std::span<unsigned char> bytes)
 {
@@ -116,6 +120,7 @@ private:
     void end_turn();
     void open_when_ready();
     void serve_on_alone();
+    void look_around();
 
     [[nodiscard]] StatusReport status() const override;
     [[nodiscard]] std::variant<ReloadId, std::string> reload(OnReloadEnd on_end) override;
@@ -133,6 +138,8 @@ private:
     EventLoop loop_;
     std::optional<MessageChannel> supervisor_; ///< none: it is gone
     Timer wake_up_;
+    Timer look_around_; ///< where nobody logs in, the cache is tidied, and the kernel need not hold many
+                        ///< changes
     Workforce workforce_;
     LoginCache cache_;
     Authenticator authenticator_;
@@ -156,6 +163,7 @@ Front::Front(MessageSocket channel, FrontSetup setup, std::vector<UniqueFd> desc
     , secrets_{slot_bytes(setup_), slots_max(setup_, sessions_max_)}
     , loop_{clock_}
     , wake_up_{loop_, [] {}} // what is due is found at the end of the turn
+    , look_around_{loop_, [this] { look_around(); }}
     , workforce_{loop_,
                  log_,
                  secrets_,
@@ -181,6 +189,8 @@ Front::Front(MessageSocket channel, FrontSetup setup, std::vector<UniqueFd> desc
     loop_.at_turn_end([this] { end_turn(); });
     if (!setup_.waits_to_open)
         control_.open();
+    if (setup_.cache.is_on)
+        look_around();
 }
 
 void Front::run()
@@ -234,6 +244,12 @@ void Front::serve_on_alone()
     log_.error("the supervisor is gone: this front serves on with the workers that it has");
     for (const auto& [id, on_end] : std::exchange(reloads_, {}))
         on_end("the supervisor is gone");
+}
+
+void Front::look_around()
+{
+    cache_.look();
+    look_around_.schedule(clock_.now() + time_between_looks);
 }
 
 /// Asked by a daemon that takes over from a supervisor that is dead; which may be known only now.
@@ -341,10 +357,8 @@ void Front::take(const SyslogSocket&, UniqueFd descriptor)
     log_.set_syslog(std::move(descriptor));
 }
 
-/// Where nobody logs in, changes are looked at now and then, so that the kernel need not hold many.
 void Front::take(const Ping&, UniqueFd)
 {
-    cache_.look();
     tell_supervisor(Pong{});
 }
 

@@ -5,6 +5,8 @@
 // at once more when the entry is used.
 #include "daemon/login_cache.hpp"
 
+#include "base/lower_case.hpp"
+
 #include <sodium.h>
 
 #include <algorithm>
@@ -160,8 +162,10 @@ LoginCache::PasswordDigest LoginCache::digest_of(const Key& key, const Secret& p
     return digest;
 }
 
-std::uint64_t LoginCache::tag_of(std::string_view text) const noexcept
+/// The same in any case: a directory lets BOB in as bob, and to forget too much costs nothing.
+std::uint64_t LoginCache::tag_of(std::string_view name) const
 {
+    const std::string text = in_lower_case(name);
     std::uint64_t tag = 0;
     static_assert(crypto_shorthash_BYTES == sizeof tag && crypto_shorthash_KEYBYTES == tag_key_bytes);
     crypto_shorthash(reinterpret_cast<unsigned char*>(&tag), bytes_of(text), text.size(), tag_key_.data());

@@ -88,8 +88,8 @@ public:
     /// wanted something forgotten meanwhile.
     void keep(const Key& key, const Secret& password, const Chain& chain, std::span<const Decision> said);
 
-    /// Forget all; the logins of a user, as "bob" or "bob@example.org"; or those of a realm. How many there
-    /// were.
+    /// Forget all; the logins of a user, as "bob" or "bob@example.org"; or those of a realm; names are the
+    /// same in any case. How many there were.
     std::size_t forget_all();
     std::size_t forget_user(std::string_view user);
     std::size_t forget_realm(std::string_view realm);
@@ -127,7 +127,7 @@ private:
     [[nodiscard]] bool may_keep(const Chain& chain, std::span<const Decision> said) const;
     [[nodiscard]] std::uint64_t changes_of(const Chain& chain);
     [[nodiscard]] PasswordDigest digest_of(const Key& key, const Secret& password) const noexcept;
-    [[nodiscard]] std::uint64_t tag_of(std::string_view text) const noexcept;
+    [[nodiscard]] std::uint64_t tag_of(std::string_view name) const;
     void drop(Entries::iterator entry);
     template <typename Matches>
     std::size_t forget(const Matches& matches);

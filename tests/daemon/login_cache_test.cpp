@@ -355,6 +355,9 @@ TEST_CASE("the logins of a user, of a realm, or all are forgotten when somebody 
     memory.accept({"alice", "a", "imap"});
     const auto [user, realm, count] = GENERATE(table<std::string, std::string, std::size_t>({
         {"alice", "", 3},
+        {"ALICE", "", 3},
+        {"Alice@A", "", 2},
+        {"", "A", 3},
         {"alice@a", "", 2},
         {"bob@", "", 1},
         {"ali", "", 0},
