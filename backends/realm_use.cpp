@@ -25,22 +25,41 @@ RealmUse use_by_token(char token)
     return token == 'u' ? RealmUse::in_user : RealmUse::never;
 }
 
+/// Calls `take` with each token of a template.
+template <typename Take>
+void for_each_token(std::string_view pattern, Take take)
+{
+    for (std::size_t at = pattern.find('%'); at < pattern.size() && at + 1 < pattern.size();
+         at = pattern.find('%', at + 2))
+        take(pattern[at + 1]);
+}
+
 RealmUse use_by_template(std::string_view pattern)
 {
     RealmUse use = RealmUse::never;
-    for (std::size_t at = pattern.find('%'); at < pattern.size() && at + 1 < pattern.size();
-         at = pattern.find('%', at + 2))
-        use = std::max(use, use_by_token(pattern[at + 1]));
+    for_each_token(pattern, [&use](char token) { use = std::max(use, use_by_token(token)); });
     return use;
 }
 
+bool names_user(std::string_view pattern)
+{
+    bool is_named = false;
+    for_each_token(pattern, [&](char token) {
+        is_named = is_named || std::string_view{"DuU"}.find(token) != std::string_view::npos;
+    });
+    return is_named;
+}
+
+/// A group that is found without the user, as by `(&(objectClass=domain)(dc=%r))`, says nothing of whose the
+/// password is.
 RealmUse ldap_group_use(const BackendOptions& options)
 {
     if (value(options, "ldap_group_match_method") != "filter")
         return use_by_template(value(options, "ldap_group_dn"));
+    const std::string_view filter = value(options, "ldap_group_filter");
     const std::string_view own_base = value(options, "ldap_group_search_base");
-    return std::max(use_by_template(own_base.empty() ? value(options, "ldap_search_base") : own_base),
-                    use_by_template(value(options, "ldap_group_filter")));
+    const std::string_view base = own_base.empty() ? value(options, "ldap_search_base") : own_base;
+    return names_user(filter) ? std::max(use_by_template(base), use_by_template(filter)) : RealmUse::never;
 }
 
 /// Of who the user is.

@@ -38,4 +38,14 @@ namespace postern {
     return std::ranges::equal(one, other, {}, lower, lower);
 }
 
+/// An order in which words that are the same but for the case of their letters are one.
+struct LessInLowerCase {
+    using is_transparent = void;
+
+    [[nodiscard]] constexpr bool operator()(std::string_view one, std::string_view other) const noexcept
+    {
+        return std::ranges::lexicographical_compare(one, other, {}, lower, lower);
+    }
+};
+
 } // namespace postern

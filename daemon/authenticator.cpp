@@ -90,14 +90,15 @@ Authenticator::Login& Authenticator::begin(NormalisedRequest named, const LoginT
     const bool shows_password = request.asked == Asked::password;
     const Chain& chain = route.config.chain_for(request.realm);
     const RealmUse realm_use = realm_use_needed(request, terms.names, route.config);
+    Chain asked =
+        who_looks_at_realm(shows_password ? chain : who_proves(chain, request.mechanism), realm_use);
     std::optional<LoginCache::Key> cache_key;
     if (shows_password && cache_ != nullptr)
-        cache_key = cache_->key_of({terms.route, named, chain, realm_use});
+        cache_key = cache_->key_of({terms.route, named, asked, realm_use});
     if (!shows_password)
         request.salt = salt_of(request);
-    Chain asked = shows_password ? chain : who_proves(chain, request.mechanism);
     Login& login = logins_.emplace_back(
-        Login{std::move(request), route, clock_.now(), terms.deadline, std::move(asked), realm_use});
+        Login{std::move(request), route, clock_.now(), terms.deadline, std::move(asked)});
     login.self = std::prev(logins_.end());
     login.cache_key = cache_key;
     wake_at(login, terms.deadline);
@@ -136,14 +137,32 @@ Chain Authenticator::who_proves(const Chain& chain, std::string_view mechanism) 
     return {chain.begin(), end};
 }
 
-/// A realm whose first backend does not serve the mechanism is like one that does not know the user.
+/// To those who do not look at the realm nobody of it is known.
+Chain Authenticator::who_looks_at_realm(const Chain& chain, RealmUse needed) const
+{
+    Chain asked;
+    for (const ChainLink& link : chain) {
+        if (backends_[link.backend].realm_use >= needed)
+            asked.push_back(link);
+        else if (!link.next_on.contains(Verdict::unknown_user))
+            break;
+    }
+    return asked;
+}
+
+/// A realm whose backends all are left out is like one that does not know the user.
 void Authenticator::ask_first(Login& login)
 {
-    const bool is_asked_of_some = login.request.asked != Asked::password;
-    if (is_asked_of_some && login.chain.empty() && !login.route.config.chain_for(login.request.realm).empty())
+    const Chain& chain = login.route.config.chain_for(login.request.realm);
+    const bool shows_password = login.request.asked == Asked::password;
+    if (!login.chain.empty() || chain.empty())
+        ask_next(login);
+    else if (!shows_password && who_proves(chain, login.request.mechanism).empty())
         refuse(login, {Verdict::rejected, "the first backend of this realm does not serve this mechanism"});
     else
-        ask_next(login);
+        refuse(login,
+               {Verdict::unknown_user, "no backend looks at this realm, which is neither default_realm "
+                                       "nor in the route"});
 }
 
 void Authenticator::ask_next(Login& login)
@@ -160,8 +179,6 @@ void Authenticator::ask_next(Login& login)
 
 void Authenticator::ask(Login& login, std::size_t link)
 {
-    if (backends_[login.chain[link].backend].realm_use < login.realm_use)
-        return pass_over(login, "it knows no realms, and this one is neither default_realm nor in the route");
     login.link_deadline = link_deadline(login, link);
     wake_at(login, login.link_deadline);
     const auto asked =
@@ -193,13 +210,6 @@ void Authenticator::take(Login& login, Decision decision)
         count(login, decision.verdict);
     raise_failure_delay(login, decision.failure_delay);
     login.said.push_back(std::move(decision));
-    ask_next(login);
-}
-
-/// As if it did not know the user; but it was not asked, so it has decided nothing.
-void Authenticator::pass_over(Login& login, std::string reason)
-{
-    login.said.push_back({Verdict::unknown_user, std::move(reason)});
     ask_next(login);
 }
 

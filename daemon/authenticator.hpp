@@ -127,7 +127,6 @@ private:
         TimePoint arrived;
         TimePoint deadline;
         Chain chain;
-        RealmUse realm_use; ///< the least that a backend must make of the realm to be asked
         OnOutcome on_outcome{};
         OnChallenge on_challenge{};                 ///< instead: it is no login yet
         std::vector<Decision> said{};               ///< by the links so far
@@ -144,6 +143,7 @@ private:
     [[nodiscard]] static RealmUse realm_use_needed(const Request& request, const NameRules& names,
                                                    const RouteConfig& route);
     [[nodiscard]] Chain who_proves(const Chain& chain, std::string_view mechanism) const;
+    [[nodiscard]] Chain who_looks_at_realm(const Chain& chain, RealmUse needed) const;
     [[nodiscard]] bool recall(Login& login);
     void ask_first(Login& login);
     void ask_next(Login& login);
@@ -156,7 +156,6 @@ private:
     }
 
     void take(Login& login, Decision decision);
-    void pass_over(Login& login, std::string reason);
     void count(const Login& login, Verdict verdict);
     void raise_failure_delay(const Login& login, std::chrono::milliseconds asked);
     void give_up(Login& login);

@@ -4,6 +4,7 @@
 #include "backends/backend.hpp"
 #include "backends/backend_types.hpp"
 #include "backends/chain.hpp"
+#include "base/lower_case.hpp"
 #include "daemon/normalise.hpp"
 #include "protocol/saslauthd.hpp"
 
@@ -94,10 +95,10 @@ struct BackendConfig {
 struct RouteConfig {
     std::string name; ///< "default" for the one that listeners have unless they name another
     Chain chain;      ///< for every realm without one of its own; empty: such logins are unavailable
-    std::map<std::string, Chain, std::less<>> realms;
+    std::map<std::string, Chain, LessInLowerCase> realms;
     std::chrono::milliseconds failure_delay{1'000}; ///< from arrival to a refusal, give or take a tenth
 
-    /// The realm is compared byte for byte.
+    /// A to Z in a realm are a to z: to Postfix and to directories they are, and who logs in chooses them.
     [[nodiscard]] const Chain& chain_for(std::string_view realm) const noexcept
     {
         const auto own = realms.find(realm);

@@ -48,9 +48,9 @@ NormalisedRequest normalise(Request request, const NameRules& rules)
     return normalised;
 }
 
-bool is_default_realm(std::string_view realm, const NameRules& rules)
+bool is_default_realm(std::string_view realm, const NameRules& rules) noexcept
 {
-    return realm == (rules.folds_case ? in_lower_case(rules.default_realm) : rules.default_realm);
+    return is_same_word(realm, rules.default_realm);
 }
 
 } // namespace postern

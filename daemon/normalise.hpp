@@ -37,7 +37,7 @@ struct NormalisedRequest {
 
 [[nodiscard]] NormalisedRequest normalise(Request request, const NameRules& rules);
 
-/// Whether a request that was normalised has this realm when its login has none.
-[[nodiscard]] bool is_default_realm(std::string_view realm, const NameRules& rules);
+/// Whether a login without a realm has this one. A to Z are a to z.
+[[nodiscard]] bool is_default_realm(std::string_view realm, const NameRules& rules) noexcept;
 
 } // namespace postern

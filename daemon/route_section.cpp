@@ -50,6 +50,9 @@ void RouteSectionReader::read_realm(const ConfigSection& section, const ConfigEn
                                   did_you_mean(words.front(), std::vector<std::string>{"next_on"}));
     if (entry.key.size() > realm_bytes_max)
         return problems_.note(section, entry, "a realm of at most 255 bytes was expected");
+    if (const auto same = route.realms.find(entry.key); same != route.realms.end())
+        return problems_.note(section, entry,
+                              "is " + shown(same->first) + " again: realms are the same in any case");
     const std::string place = place_of_key(entry.key);
     if (!place.empty() && !names_backends(entry))
         return problems_.note(section, entry, "belongs to " + place + ", and not here");

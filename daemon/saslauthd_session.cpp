@@ -91,15 +91,16 @@ void SaslauthdSession::use(const saslauthd::Fields& fields)
         services_.log.warning("a request took half of its time to arrive: it is answered as unavailable");
         return answer(Outcome{.verdict = Verdict::unavailable}, fields.has_bytes_behind);
     }
-    Request request{std::string{fields.login},
-                    {},
-                    std::string{fields.service},
-                    std::string{fields.realm},
-                    std::string{fields.client_address}};
+    NormalisedRequest named = normalise({std::string{fields.login},
+                                         {},
+                                         std::string{fields.service},
+                                         std::string{fields.realm},
+                                         std::string{fields.client_address}},
+                                        listener().names);
     try {
-        request.password = Secret{services_.secrets, fields.password};
+        named.request.password = Secret{services_.secrets, fields.password};
     } catch (const std::bad_alloc&) { // no slot is free: the outage of this login
-        services_.authenticator.note_outage(request, "no memory for passwords is free");
+        services_.authenticator.note_outage(named.request, "no memory for passwords is free");
         return answer(Outcome{.verdict = Verdict::unavailable}, fields.has_bytes_behind);
     }
     state_ = State::authenticating;
@@ -108,8 +109,7 @@ void SaslauthdSession::use(const saslauthd::Fields& fields)
     timer_.cancel();
     services_.on_activity(self_);
     received_.clear();
-    services_.authenticator.authenticate(normalise(std::move(request), listener().names),
-                                         {deadline_, listener().names, listener().route},
+    services_.authenticator.authenticate(std::move(named), {deadline_, listener().names, listener().route},
                                          [this](const Outcome& outcome) { answer(outcome, drains_); });
 }
 

@@ -58,7 +58,11 @@ TEST_CASE("what a directory makes of realms is said by the tokens that it is ask
         {{{"ldap_group_dn", "cn=mail,o=%r"}}, RealmUse::always},
         {{{"ldap_group_search_base", "o=%r"}}, RealmUse::in_user},
         {{{"ldap_group_filter", "(o=%r)"}, {"ldap_group_dn", "cn=mail"}}, RealmUse::in_user},
-        {{{"ldap_group_filter", "(o=%r)"}, {"ldap_group_match_method", "filter"}}, RealmUse::always},
+        {{{"ldap_group_filter", "(o=%r)"}, {"ldap_group_match_method", "filter"}}, RealmUse::in_user},
+        {{{"ldap_group_filter", "(&(o=%r)(member=%D))"}, {"ldap_group_match_method", "filter"}},
+         RealmUse::always},
+        {{{"ldap_group_filter", "(&(o=%r)(memberUid=%U))"}, {"ldap_group_match_method", "filter"}},
+         RealmUse::always},
     }));
     CAPTURE(said);
     CHECK(use_of("ldap", said) == use);

@@ -678,6 +678,8 @@ TEST_CASE("what is wrong is said with its line, its section, its key, and what w
          "FILE:11: [route] nexton: there is no such key in a [route]; a realm or next_on BACKEND was "
          "expected; "
          "did you mean next_on?"},
+        {with_route("example.org = one\nExample.ORG = two\n"),
+         "FILE:11: [route] Example.ORG: is example.org again: realms are the same in any case"},
         {with_route("default = one\n" + std::string(256, 'x') + " = one\n"),
          "FILE:11: [route] " + std::string(256, 'x') + ": a realm of at most 255 bytes was expected"},
     }));
@@ -774,7 +776,7 @@ TEST_CASE("a route says whom to ask next, by realm and by what was said", "[conf
 {
     const Config c = config(with_route("default = one two\n"
                                        "example.org = three\n"
-                                       "Example.ORG = two one three\n"
+                                       "example.net = two one three\n"
                                        "log = two\n"
                                        "logs = two\n"
                                        "defau.lt = two\n"
@@ -795,13 +797,14 @@ TEST_CASE("a route says whom to ask next, by realm and by what was said", "[conf
         {"default", {}, "one"},
         {"failure_delay", {}, "one"},
         {"example.org", {}, "three"},
+        {"EXAMPLE.org", {}, "three"},
         {"example.org", {unknown_user}, nobody},
-        {"Example.ORG", {}, "two"},
-        {"Example.ORG", {rejected}, nobody},
-        {"Example.ORG", {unknown_user}, nobody},
-        {"Example.ORG", {unavailable}, "one"},
-        {"Example.ORG", {unavailable, rejected}, "three"},
-        {"Example.ORG", {unavailable, unknown_user}, nobody},
+        {"example.net", {}, "two"},
+        {"example.net", {rejected}, nobody},
+        {"example.net", {unknown_user}, nobody},
+        {"example.net", {unavailable}, "one"},
+        {"example.net", {unavailable, rejected}, "three"},
+        {"example.net", {unavailable, unknown_user}, nobody},
         {"log", {}, "two"},
         {"logs", {}, "two"},
         {"defau.lt", {}, "two"},
