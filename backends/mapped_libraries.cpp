@@ -4,12 +4,18 @@
 #include <link.h>
 
 #include <algorithm>
+#include <chrono>
+#include <filesystem>
 #include <string_view>
 #include <utility>
 
 namespace postern {
 
 namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto time_between_looks_at_all = 1s;
 
 /// Descriptors lead to what was opened once, which is what plug-ins are loaded from: nothing to compare with.
 bool is_on_disk(std::string_view path)
@@ -33,7 +39,8 @@ std::optional<FileIdentity> FileIdentity::of(const std::string& path) noexcept
     return identity;
 }
 
-MappedLibraries::MappedLibraries(std::vector<std::string> other_paths) : other_paths_{std::move(other_paths)}
+MappedLibraries::MappedLibraries(const Clock& clock, std::vector<std::string> other_paths)
+    : clock_{clock}, other_paths_{std::move(other_paths)}
 {
     note();
 }
@@ -52,12 +59,42 @@ void MappedLibraries::note()
         files.emplace(path, known == files_.end() ? FileIdentity::of(path) : known->second);
     }
     files_ = std::move(files);
+    next_look_at_all_ = clock_.now();
 }
 
-bool MappedLibraries::have_changed() const noexcept
+bool MappedLibraries::have_changed()
 {
-    return std::ranges::any_of(files_,
-                               [](const auto& file) { return FileIdentity::of(file.first) != file.second; });
+    if (clock_.now() < next_look_at_all_ && are_as_seen(directories_))
+        return false;
+    directories_ = directories();
+    next_look_at_all_ = clock_.now() + time_between_looks_at_all;
+    const bool have_changed = !are_as_seen(files_);
+    if (have_changed)
+        next_look_at_all_ = clock_.now(); // and so it stays
+    return have_changed;
+}
+
+bool MappedLibraries::are_as_seen(const Files& files) noexcept
+{
+    return std::ranges::all_of(files,
+                               [](const auto& file) { return FileIdentity::of(file.first) == file.second; });
+}
+
+/// Of each path, and of what it leads to if it is a link. Other paths may be directories themselves.
+MappedLibraries::Files MappedLibraries::directories() const
+{
+    namespace fs = std::filesystem;
+    Files found;
+    for (const std::string& path : other_paths_)
+        found.try_emplace(path, FileIdentity::of(path));
+    for (const auto& [path, identity] : files_) {
+        std::error_code no_matter;
+        for (const fs::path& directory : {fs::canonical(fs::path{path}.parent_path(), no_matter),
+                                          fs::canonical(path, no_matter).parent_path()})
+            if (!directory.empty())
+                found.try_emplace(directory, FileIdentity::of(directory));
+    }
+    return found;
 }
 
 std::vector<std::string> MappedLibraries::mapped_paths()

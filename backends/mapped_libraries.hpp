@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
 
+#include "base/clock.hpp"
+
 #include <sys/stat.h>
 
 #include <cstdint>
@@ -31,15 +33,19 @@ private:
 /// Compares with what note() saw last, so note() comes soon after whatever may have loaded something. A
 /// library that was replaced between its loading and note() is taken for the new one. What is no longer
 /// mapped does not count. Other paths may be watched in the same way.
+///
+/// It is asked before each login, and there are dozens of libraries. Whoever replaces, removes or makes a
+/// file changes its directory, so only the directories are looked at each time, and each file once a second.
 class MappedLibraries {
 public:
-    explicit MappedLibraries(std::vector<std::string> other_paths = {});
+    explicit MappedLibraries(const Clock& clock, std::vector<std::string> other_paths = {});
 
     /// Sees what has been mapped since it was called last. Costs next to nothing when nothing has.
     void note();
 
-    /// Whether any of them has been changed, replaced, removed or made since it was first seen.
-    [[nodiscard]] bool have_changed() const noexcept;
+    /// Whether any of them has been changed, replaced, removed or made since it was first seen. One that was
+    /// written in its place, as no package manager does it, within a second.
+    [[nodiscard]] bool have_changed();
 
 private:
     using Files = std::map<std::string, std::optional<FileIdentity>>;
@@ -51,10 +57,15 @@ private:
     };
 
     [[nodiscard]] static std::vector<std::string> mapped_paths();
+    [[nodiscard]] Files directories() const;
+    [[nodiscard]] static bool are_as_seen(const Files& files) noexcept;
     [[nodiscard]] static Generation current_generation();
 
+    const Clock& clock_;
     std::vector<std::string> other_paths_;
     Files files_;
+    Files directories_; ///< that they are in, when all of them were looked at last
+    TimePoint next_look_at_all_{};
     Generation generation_;
 };
 

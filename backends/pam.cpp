@@ -330,8 +330,9 @@ private:
 
     const DebugLines debug_lines_;
     const bool keeps_loaded_;
-    MappedLibraries libraries_{{stack_directories.begin(), stack_directories.end()}};
-    const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
+    SystemClock clock_;
+    MappedLibraries libraries_{clock_, {stack_directories.begin(), stack_directories.end()}};
+    const TimePoint started_ = clock_.now();
     bool has_worked_ = false;
     bool is_broken_ = false;
 };
@@ -395,7 +396,7 @@ void Pam::note_health(const Decision& decision, int answer) noexcept
 bool Pam::is_outdated()
 {
     constexpr auto age_min = 1s; // processes that give up sooner than that make the pool pause
-    const bool is_old_enough = std::chrono::steady_clock::now() - started_ > age_min;
+    const bool is_old_enough = clock_.now() - started_ > age_min;
     libraries_.note();
     return (is_broken_ && is_old_enough) || libraries_.have_changed();
 }

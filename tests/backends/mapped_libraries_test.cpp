@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "backends/mapped_libraries.hpp"
+#include "tests/support/manual_clock.hpp"
 #include "tests/support/temporary_directory.hpp"
 
 #include <dlfcn.h>
@@ -14,11 +15,16 @@ namespace postern {
 namespace {
 
 namespace fs = std::filesystem;
+using namespace std::chrono_literals;
 
 /// A library in a directory of the test.
 class Library {
 public:
-    Library() { fs::copy_file(PAM_ORDERS, path()); }
+    Library()
+    {
+        fs::copy_file(PAM_ORDERS, path());
+        fs::last_write_time(directory_.path(), fs::file_time_type{}); // what comes now is another time
+    }
     Library(const Library&) = delete;
     Library& operator=(const Library&) = delete;
     ~Library() { unload(); }
@@ -50,8 +56,9 @@ private:
 
 TEST_CASE("libraries that nobody touches have not changed", "[mapped_libraries]")
 {
+    const ManualClock clock;
     Library library;
-    MappedLibraries libraries;
+    MappedLibraries libraries{clock};
     CHECK_FALSE(libraries.have_changed());
     library.load();
     libraries.note();
@@ -60,9 +67,11 @@ TEST_CASE("libraries that nobody touches have not changed", "[mapped_libraries]"
 
 TEST_CASE("a library that was replaced has changed, and stays changed", "[mapped_libraries]")
 {
+    const ManualClock clock;
     Library library;
     library.load();
-    MappedLibraries libraries;
+    MappedLibraries libraries{clock};
+    CHECK_FALSE(libraries.have_changed());
     library.replace();
     CHECK(libraries.have_changed());
     libraries.note();
@@ -71,36 +80,72 @@ TEST_CASE("a library that was replaced has changed, and stays changed", "[mapped
 
 TEST_CASE("a library that was loaded later counts from the next look on", "[mapped_libraries]")
 {
+    const ManualClock clock;
     Library library;
-    MappedLibraries libraries;
+    MappedLibraries libraries{clock};
     library.load();
     libraries.note();
+    CHECK_FALSE(libraries.have_changed());
     library.replace();
     CHECK(libraries.have_changed());
 }
 
-TEST_CASE("a library that was written anew, or removed, has changed", "[mapped_libraries]")
+TEST_CASE("a library that was removed has changed", "[mapped_libraries]")
 {
+    const ManualClock clock;
     Library library;
     library.load();
-    MappedLibraries libraries;
-    SECTION("written anew")
-    {
-        fs::last_write_time(library.path(),
-                            fs::last_write_time(library.path()) + std::chrono::microseconds{1});
-    }
-    SECTION("removed")
-    {
-        fs::remove(library.path());
+    MappedLibraries libraries{clock};
+    CHECK_FALSE(libraries.have_changed());
+    fs::remove(library.path());
+    CHECK(libraries.have_changed());
+}
+
+TEST_CASE("a library that was written in its place has changed, which is seen within a second",
+          "[mapped_libraries]")
+{
+    ManualClock clock;
+    Library library;
+    library.load();
+    MappedLibraries libraries{clock};
+    CHECK_FALSE(libraries.have_changed());
+    fs::last_write_time(library.path(), fs::last_write_time(library.path()) + std::chrono::microseconds{1});
+    clock.advance(1s);
+    CHECK(libraries.have_changed());
+    CHECK(libraries.have_changed());
+}
+
+TEST_CASE("a library behind a link in another directory has changed when either was replaced",
+          "[mapped_libraries]")
+{
+    const ManualClock clock;
+    const bool is_link = GENERATE(true, false);
+    CAPTURE(is_link);
+    Library library;
+    TemporaryDirectory links;
+    const std::string link = links.file("link.so");
+    fs::create_symlink(library.path(), link);
+    fs::last_write_time(links.path(), fs::file_time_type{});
+    void* const handle = ::dlopen(link.c_str(), RTLD_NOW | RTLD_LOCAL);
+    REQUIRE(handle != nullptr);
+    MappedLibraries libraries{clock};
+    CHECK_FALSE(libraries.have_changed());
+    if (is_link) {
+        fs::copy_file(PAM_ORDERS, link + ".new");
+        fs::rename(link + ".new", link);
+    } else {
+        library.replace();
     }
     CHECK(libraries.have_changed());
+    ::dlclose(handle);
 }
 
 TEST_CASE("a library that is mapped no longer may change", "[mapped_libraries]")
 {
+    const ManualClock clock;
     Library library;
     library.load();
-    MappedLibraries libraries;
+    MappedLibraries libraries{clock};
     library.unload();
     library.replace();
     libraries.note();
@@ -113,20 +158,21 @@ TEST_CASE("a library that is mapped no longer may change", "[mapped_libraries]")
 
 TEST_CASE("other paths are watched too, whether they are there or not", "[mapped_libraries]")
 {
+    const ManualClock clock;
     TemporaryDirectory directory;
     const std::string stacks = directory.file("pam.d");
     SECTION("a directory in which a file is made")
     {
         fs::create_directory(stacks);
         fs::last_write_time(stacks, fs::file_time_type{});
-        const MappedLibraries libraries{{stacks}};
+        MappedLibraries libraries{clock, {stacks}};
         CHECK_FALSE(libraries.have_changed());
         std::ofstream{stacks + "/smtp"} << "auth required pam_deny.so\n";
         CHECK(libraries.have_changed());
     }
     SECTION("one that is made")
     {
-        const MappedLibraries libraries{{stacks}};
+        MappedLibraries libraries{clock, {stacks}};
         CHECK_FALSE(libraries.have_changed());
         fs::create_directory(stacks);
         CHECK(libraries.have_changed());
