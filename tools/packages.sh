@@ -41,6 +41,7 @@ test_packages=(
     ldap-utils
     libclang-rt-14-dev
     libgsasl-dev
+    libpam-oath
     libsasl2-modules
     libsasl2-modules-db
     lmdb-utils

@@ -18,6 +18,7 @@ struct Way {
     std::size_t route = 0;
     std::string realm = "example.org";
     std::string mechanism = "SCRAM-SHA-256";
+    std::string password = "secret";
 };
 
 /// An authenticator over one worker for each of two backends, and the logins that it was given.
@@ -34,7 +35,7 @@ struct Gate {
 
     void login(const std::string& user, const Way& way = {})
     {
-        authenticator.authenticate(normalise(requests.of(user, way.realm), way.names),
+        authenticator.authenticate(normalise(requests.of(user, way.realm, way.password), way.names),
                                    {clock.now() + way.deadline, way.names, way.route},
                                    [this, user](const Outcome& outcome) {
                                        verdicts[user].push_back(outcome.verdict);
@@ -213,6 +214,7 @@ struct RememberingGate : Gate {
     {
         advance(0s);
         verdicts.clear();
+        cached.clear();
         log.lines.clear();
     }
 };
@@ -1057,6 +1059,49 @@ TEST_CASE("a refusal, an outage and somebody else's login are not recalled", "[a
         gate.answer(0, Verdict::accepted);
     }
     CHECK(gate.cached.empty());
+}
+
+TEST_CASE("of two passwords of one user in work at once, the one that was accepted is remembered",
+          "[authenticator]")
+{
+    const auto [first, second] =
+        GENERATE(table<Verdict, Verdict>({{Verdict::accepted, Verdict::rejected},
+                                          {Verdict::rejected, Verdict::accepted},
+                                          {Verdict::accepted, Verdict::unavailable}}));
+    RememberingGate gate{one_backend()};
+    gate.login("alice", {.password = "first"});
+    gate.login("alice", {.password = "second"});
+    gate.answer(0, first);
+    gate.answer(0, second);
+    gate.forget_what_was_told();
+    const bool is_first = first == Verdict::accepted;
+    gate.login("alice", {.password = is_first ? "first" : "second"});
+    CHECK(gate.workers[0].asked.empty());
+    gate.login("alice", {.password = is_first ? "second" : "first"});
+    CHECK(gate.workers[0].asked.size() == 1);
+}
+
+TEST_CASE("who comes with the old password takes nothing from who has the new one", "[authenticator]")
+{
+    RememberingGate gate{one_backend()};
+    gate.login("alice", {.password = "new"});
+    REQUIRE(gate.workers[0].asked.size() == 1);
+    gate.answer(0, Verdict::accepted);
+    gate.forget_what_was_told();
+    for (int i = 0; i < 3; ++i) {
+        gate.login("alice"); // who was remembered before
+        REQUIRE(gate.workers[0].asked.size() == 1);
+        gate.answer(0, Verdict::rejected);
+        gate.advance(0s);
+        CHECK(gate.told("alice") == Verdict::rejected);
+        gate.forget_what_was_told();
+        gate.login("alice", {.password = "new"});
+        gate.advance(0s);
+        CHECK(gate.told("alice") == Verdict::accepted);
+        CHECK(gate.cached.contains("alice"));
+        gate.forget_what_was_told();
+    }
+    CHECK(gate.cache.status().entries == 1);
 }
 
 TEST_CASE("another route is another login", "[authenticator]")

@@ -73,6 +73,23 @@ std::string name(int number)
     return "user" + std::to_string(number);
 }
 
+/// Of which many look like another one whose bytes are parted elsewhere.
+std::vector<Someone> thousand_logins()
+{
+    using namespace std::string_literals;
+    const std::vector<std::string> pieces{
+        "",    "a",   "b",   "ab",    "ba",  "aa",    "A",        "B",         "a|b", "a\tb", "a\nb",
+        "a@b", "b@a", "a@",  "@b",    "a|",  "|b",    "|",        "\t",        "\n",  "@",    " ",
+        " a",  "a ",  "a:b", "a\0b"s, "\0"s, "\x01"s, "\xc3\xa4", "a\xcc\x88", "1",   "11"};
+    std::vector<Someone> all;
+    for (const std::string& user : pieces)
+        for (const std::string& realm : pieces)
+            all.push_back({user, realm});
+    REQUIRE(all.size() >= 1000);
+    all.resize(1000);
+    return all;
+}
+
 } // namespace
 
 TEST_CASE("a login that was accepted is known, with its password alone", "[login_cache]")
@@ -139,16 +156,48 @@ TEST_CASE("no two logins are one, whatever is in their names", "[login_cache]")
     CHECK(known.size() > 1500);
 }
 
-TEST_CASE("of a thousand users none gets in with what another one was accepted with", "[login_cache]")
+TEST_CASE("of a thousand logins none gets in with what another one was accepted with", "[login_cache]")
 {
-    Memory memory{2000};
-    for (int i = 0; i < 1000; ++i)
-        memory.accept({name(i)}, "password of " + name(i));
-    for (int i = 0; i < 1000; ++i) {
-        REQUIRE(memory.knows({name(i)}, "password of " + name(i)));
-        REQUIRE_FALSE(memory.knows({name(i)}, "password of " + name((i + 1) % 1000)));
+    const std::vector<Someone> all = thousand_logins();
+    Memory memory{all.size()};
+    SecretArena arena{64, all.size()};
+    std::vector<LoginCache::Key> keys;
+    std::vector<Secret> passwords;
+    for (const Someone& someone : all) {
+        keys.push_back(*memory.key(someone));
+        passwords.emplace_back(arena, "password " + std::to_string(passwords.size()));
+        memory.cache.keep(keys.back(), passwords.back(), sasldb, decisions({yes}));
     }
+    std::size_t mistakes = 0;
+    for (std::size_t i = 0; i < keys.size(); ++i)
+        for (std::size_t j = 0; j < passwords.size(); ++j)
+            mistakes += memory.cache.recall(keys[i], passwords[j]) == (i == j) ? 0 : 1;
+    CHECK(mistakes == 0);
+    CHECK(memory.cache.status().hits == 1000);
     CHECK(memory.cache.status().entries == 1000);
+}
+
+TEST_CASE("no password that differs in a byte is taken for the one that was accepted", "[login_cache]")
+{
+    const std::size_t size = GENERATE(as<std::size_t>{}, 1, 63, 64, 65, 127, 128, 129, 254);
+    std::string password(size, 'p');
+    password.back() = 'q';
+    Memory memory;
+    memory.accept({}, password);
+    CAPTURE(size);
+    std::size_t mistakes = 0;
+    for (std::size_t i = 0; i < size; ++i) {
+        std::string other = password;
+        other[i] = static_cast<char>(other[i] ^ 1);
+        mistakes += memory.knows({}, other) ? 1 : 0;
+        mistakes += memory.knows({}, password.substr(0, i)) ? 1 : 0;
+        mistakes += memory.knows({}, password.substr(i + 1)) ? 1 : 0;
+    }
+    for (const std::string& more :
+         {std::string{"\0", 1}, std::string{" "}, std::string{"\n"}, std::string{"p"}})
+        mistakes += memory.knows({}, password + more) || memory.knows({}, more + password) ? 1 : 0;
+    CHECK(mistakes == 0);
+    CHECK(memory.knows({}, password));
 }
 
 TEST_CASE("what was kept counts until its lifetime is over, and using it makes that no longer",

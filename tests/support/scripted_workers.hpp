@@ -89,9 +89,10 @@ private:
 /// Passwords for requests that a test makes.
 class Requests {
 public:
-    [[nodiscard]] Request of(const std::string& user, const std::string& realm = "example.org")
+    [[nodiscard]] Request of(const std::string& user, const std::string& realm = "example.org",
+                             const std::string& password = "secret")
     {
-        return {user, Secret{secrets_, "secret"}, "smtp", realm, ""};
+        return {user, Secret{secrets_, password}, "smtp", realm, ""};
     }
 
     [[nodiscard]] SecretArena& secrets() { return secrets_; }

@@ -5,15 +5,21 @@ import grp
 import os
 import shutil
 import subprocess
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
 
 from support import control
 from support.directory import ALICE as ALICE_OF_SLAPD
+from support.directory import CAROL as CAROL_OF_SLAPD
 from support.directory import PEOPLE
 from support.dovecot import Dovecot
+from support.dovecot_auth import Client
 from support.eventually import eventually
-from support.host_accounts import HostAccounts
+from support.host_accounts import DEBIANS_STACK, HostAccounts, cheap_hash, traditional_hash
+from support.kdc import KEYTAB, KRB5_CONF, Kdc
 from support.ldap_combinations import TLS
 from support.load import right_and_wrong, wrong_answers
 from support.memory import found_in_memory
@@ -42,6 +48,17 @@ def host():
     accounts = HostAccounts()
     yield accounts
     accounts.put_back()
+
+
+@pytest.fixture
+def slapd():
+    running = Slapd("cached", Authority(TLS), 3389, 3636).start()
+    yield running
+    running.stop()
+
+
+def of_directory(server):
+    return "--ldap-servers", server.uri, "--ldap-search-base", PEOPLE
 
 
 def cache_of(daemon):
@@ -277,6 +294,165 @@ def test_a_store_that_cannot_be_watched_is_said_and_its_logins_are_not_kept(sasl
     assert postern.ask(ALICE.user, ALICE.password).is_unavailable
 
 
+# nobody gets in with what somebody else was accepted with: rows 6 and 7 of the faults
+
+
+ANN, BEA = Account("ann", "password-of-ann"), Account("bea", "password-of-bea")
+
+
+@contextmanager
+def users_of_sasldb(_, sasldb):
+    sasldb.add(ANN).add(BEA)
+    yield ()
+
+
+@contextmanager
+def users_of_the_host(host, _):
+    host.write_stack("imap", DEBIANS_STACK)
+    for account in (ANN, BEA):
+        host.add(account.user, password=account.password)
+    yield ()
+
+
+@contextmanager
+def users_of_passwd(host, _):
+    for account in (ANN, BEA):
+        host.add(account.user, in_passwd=cheap_hash(account.password))
+    yield ()
+
+
+@contextmanager
+def users_of_slapd(*_):
+    running = Slapd("cached", Authority(TLS), 3389, 3636).start()
+    try:
+        for account in (ANN, BEA):
+            running.add(f"dn: uid={account.user},{PEOPLE}\nobjectClass: inetOrgPerson\nuid: {account.user}\n"
+                        f"cn: {account.user}\nsn: {account.user}\nuserPassword: {account.password}\n")
+        yield of_directory(running)
+    finally:
+        running.stop()
+
+
+@contextmanager
+def users_of_dovecot(*_):
+    with Dovecot([ANN, BEA]) as dovecot:
+        yield "-O", f"127.0.0.1/{dovecot.port}"
+
+
+@contextmanager
+def users_of_kdc(*_):
+    kept = {file: file.read_bytes() if file.exists() else None for file in (KRB5_CONF, KEYTAB)}
+    with tempfile.TemporaryDirectory(dir="/run") as directory:
+        kdc = Kdc(directory).create().start()
+        try:
+            kdc.add(ANN.user, ANN.password)
+            kdc.add(BEA.user, BEA.password)
+            yield ()
+        finally:
+            kdc.stop()
+            for file, content in kept.items():
+                file.unlink(missing_ok=True) if content is None else file.write_bytes(content)
+
+
+USERS_OF = {"sasldb": users_of_sasldb, "pam": users_of_the_host, "shadow": users_of_the_host,
+            "getpwent": users_of_passwd, "ldap": users_of_slapd, "rimap": users_of_dovecot, "kerberos5": users_of_kdc}
+
+
+@pytest.mark.parametrize("backend", USERS_OF)
+def test_whatever_the_backend_a_remembered_password_lets_in_one_user(backend, host, sasldb, start_postern):
+    with USERS_OF[backend](host, sasldb) as flags:
+        postern = start_postern("-c", *flags, backend=backend)
+        for account in (ANN, BEA):
+            assert postern.ask(account.user, account.password).is_accepted
+        for _ in range(3):
+            assert postern.ask(BEA.user, ANN.password).is_refused
+            assert postern.ask(ANN.user, BEA.password).is_refused
+            assert postern.ask("cay", ANN.password).is_refused
+            assert all(is_hit(postern, account.user, account.password) for account in (ANN, BEA))
+
+
+PIECES = ["a", "b", "ab", "ba", "aa", "A", "a|b", "a\tb", "a\nb", "a@b", "b@a", "a@", "@b", "a|", "|b", "|", "\t", "\n",
+          "@", " ", " a", "a ", "a:b", "a/b", "\x01", "ä", "a\u0308", "1", "11", "111", "%s", "a\\b"]
+
+
+def test_of_a_thousand_names_none_gets_in_with_what_its_neighbours_were_accepted_with(sasldb, start_postern):
+    """All pairs of a thousand are in daemon/login_cache_test.cpp. A realm that is left out is the host's own."""
+    realms = ["", *PIECES[:-1]]
+    accounts = [Account(user, f"password-{number}-{index}", realm) for number, user in enumerate(PIECES)
+                for index, realm in enumerate(realms)][:1000]
+    sasldb.add_keys([Account(account.user, account.password, account.realm or HOST_NAME) for account in accounts])
+    postern = start_postern("-c", "-s", "1000")
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(lambda account: may_log_in(postern, account, account.password), accounts))
+        assert cache_of(postern)["entries"] == 1000
+        for distance in (1, 2, 3, len(realms) - 1, len(realms), len(realms) + 1):
+            others = accounts[distance:] + accounts[:distance]
+            assert not any(pool.map(lambda one, other: may_log_in(postern, one, other.password), accounts, others))
+        assert all(pool.map(lambda account: may_log_in(postern, account, account.password), accounts))
+    assert cache_of(postern)["hits"] == 1000
+
+
+def may_log_in(daemon, account, secret):
+    reply = daemon.ask(account.user, secret, realm=account.realm)
+    assert reply.is_accepted or reply.is_refused, reply
+    return reply.is_accepted
+
+
+RENAMING = """
+[cache]
+[listener here]
+protocol = dovecot
+socket = DIR/here
+default_realm = example.org
+fold_case = yes
+mechanisms = PLAIN
+[listener there]
+protocol = dovecot
+socket = DIR/there
+default_realm = example.com
+fold_case = yes
+mechanisms = PLAIN
+[backend local]
+type = sasldb
+[route]
+default = local
+failure_delay = 0
+"""
+
+
+def test_names_that_are_changed_on_their_way_are_who_they_are_in_the_end(sasldb, start_postern_conf):
+    """Row 7: one name is two users, by where it is said, and one user has many names."""
+    passwords = {"john@example.org": "first", "john@example.com": "second"}
+    for account, secret in passwords.items():
+        sasldb.add(Account("john", secret, account.partition("@")[2]))
+    postern = start_postern_conf(RENAMING)
+    said = [(listener, name, default if "@" not in name else name.lower()) for listener, default in
+            (("here", "john@example.org"), ("there", "john@example.com"))
+            for name in ("john", "JOHN", "john@example.org", "John@Example.ORG", "JOHN@example.com")]
+    for _ in range(3):
+        for listener, name, account in said:
+            with Client(postern.sockets[listener]) as client:
+                for secret in passwords.values():
+                    reply = client.log_in("PLAIN", name, secret)
+                    assert (reply.word, reply.user) == ("OK" if passwords[account] == secret else "FAIL", account)
+    cache = cache_of(postern)
+    assert (cache["entries"], cache["hits"]) == (len(said), 2 * len(said))
+    assert tool(postern, "flush", "--user", "john@example.org").stdout == "6 logins forgotten\n"
+
+
+def test_a_realm_that_is_joined_to_the_name_is_another_login_than_the_name_that_came_so(sasldb, start_postern):
+    """With -r sasldb is asked about john@example.org both times: of that realm, and of the host's own."""
+    sasldb.add_keys([Account("john@example.org", "first", "example.org"), Account("john@example.org", "second")])
+    postern = start_postern("-c", "-r")
+    for _ in range(2):
+        assert postern.ask("john", "first", realm="example.org").is_accepted
+        assert postern.ask("john@example.org", "second").is_accepted
+        assert postern.ask("john@example.org", "first").is_refused
+        assert postern.ask("john", "second", realm="example.org").is_refused
+        assert postern.ask("john", "second").is_refused
+    assert (cache_of(postern)["entries"], cache_of(postern)["hits"]) == (2, 2)
+
+
 # what is not remembered
 
 
@@ -299,6 +475,19 @@ def test_a_wrong_password_of_a_remembered_user_is_refused_and_takes_nothing_away
     assert asked(postern) == before + 30
     assert cache_of(postern)["entries"] == 1
     assert cache_of(postern)["evicted"] == 0
+
+
+def test_what_is_remembered_is_what_was_said_and_not_what_the_backend_makes_of_it(host, start_postern):
+    """Row 9 of the faults. A traditional hash is of the first eight bytes: whoever says other ones is asked about."""
+    host.add("walter", traditional_hash("wonderla"))
+    postern = start_postern("-c", backend="shadow")
+    for said in ("wonderland", "wonderla", "wonderlanD", "wonderland ") * 2:
+        assert not is_hit(postern, "walter", said)
+        assert is_hit(postern, "walter", said)
+        assert postern.ask("walter", said[:7]).is_refused
+        assert postern.ask("walter", "W" + said[1:]).is_refused
+        assert is_hit(postern, "walter", said)
+    assert cache_of(postern)["entries"] == 1
 
 
 ONE_TIME = """#!/bin/sh
@@ -336,6 +525,41 @@ def test_a_one_time_password_cannot_be_replayed(one_time_passwords, start_poster
     assert len(one_time_passwords.read_text().splitlines()) == 95
 
 
+HOTP_SECRET = b"12345678901234567890".hex()  # RFC 4226, appendix D, and what it gives
+HOTP = ("755224", "287082", "359152", "969429", "338314", "254676", "287922", "162583", "399871", "520489")
+
+
+@pytest.fixture
+def token(host, tmp_path):
+    """A stack of Debian's pam_oath; the file in which it counts."""
+    users = tmp_path / "users.oath"
+    users.write_text(f"HOTP anybody - {HOTP_SECRET}\n")
+    users.chmod(0o600)
+    host.write_stack("imap", f"auth requisite pam_oath.so usersfile={users} window=10\n" + ALLOW_ACCOUNT)
+    return users
+
+
+def test_what_a_token_shows_cannot_be_used_twice(token, start_postern_conf):
+    """Row 8 of the faults: where PAM is not told to be remembered, beside a backend that is."""
+    postern = start_postern_conf(with_pam("[backend other]\ntype = sasldb\n").replace("= local", "= local other"))
+    for code in HOTP:
+        assert postern.ask("anybody", code).is_accepted
+        for _ in range(3):
+            assert postern.ask("anybody", code).is_refused
+    assert cache_of(postern)["entries"] == 0
+    assert HOTP[-1] in token.read_text(), "the module has counted"
+
+
+def test_with_c_it_can_as_with_saslauthd(token, start_saslauthd, start_postern):
+    """Which the README says: -c caches whatever -a says."""
+    for start, codes in ((start_saslauthd, HOTP[:3]), (start_postern, HOTP[3:6])):
+        server = start("-c", backend="pam")
+        for code in codes:
+            for _ in range(3):
+                assert server.ask("anybody", code).is_accepted
+        assert server.ask("anybody", codes[0]).is_refused, "only the latest is remembered"
+
+
 def test_whoever_writes_cache_yes_has_logins_of_pam_remembered(one_time_passwords, start_postern_conf):
     """The control: of the test above, and of the key."""
     postern = start_postern_conf(with_pam("cache = yes"))
@@ -360,19 +584,49 @@ def test_a_backend_may_be_left_out(sasldb, start_postern_conf):
 # servers that are away
 
 
-def test_who_was_accepted_logs_in_while_the_directory_is_away(start_postern):
-    slapd = Slapd("cached", Authority(TLS), 3389, 3636).start()
-    try:
-        postern = start_postern("-c", "--ldap-servers", slapd.uri, "--ldap-search-base", PEOPLE, backend="ldap")
-        assert postern.ask(ALICE_OF_SLAPD.uid, ALICE_OF_SLAPD.password).is_accepted
-        slapd.stop()
-        for _ in range(3):
-            assert is_hit(postern, ALICE_OF_SLAPD.uid, ALICE_OF_SLAPD.password)
-        assert postern.ask(ALICE_OF_SLAPD.uid, "looking-glass").is_unavailable
-        assert postern.ask("carol", "christmas").is_unavailable
+def test_who_was_accepted_logs_in_while_the_directory_is_away(slapd, start_postern):
+    postern = start_postern("-c", *of_directory(slapd), backend="ldap")
+    assert postern.ask(ALICE_OF_SLAPD.uid, ALICE_OF_SLAPD.password).is_accepted
+    slapd.stop()
+    for _ in range(3):
         assert is_hit(postern, ALICE_OF_SLAPD.uid, ALICE_OF_SLAPD.password)
-    finally:
-        slapd.stop()
+    assert postern.ask(ALICE_OF_SLAPD.uid, "looking-glass").is_unavailable
+    assert postern.ask("carol", "christmas").is_unavailable
+    assert is_hit(postern, ALICE_OF_SLAPD.uid, ALICE_OF_SLAPD.password)
+
+
+@pytest.mark.parametrize("backend", ["ldap", "sasldb,ldap"])
+def test_nothing_of_an_outage_is_remembered(backend, sasldb, slapd, start_postern):
+    """Row 43 of the faults: whoever was told of it is asked about as soon as the directory is back."""
+    sasldb.delete(ALICE)
+    postern = start_postern("-c", *of_directory(slapd), backend=backend)
+    slapd.stop()
+    right, wrong = (ALICE_OF_SLAPD.uid, ALICE_OF_SLAPD.password), (CAROL_OF_SLAPD.uid, "looking-glass")
+    for _ in range(20):
+        for login in (right, wrong, ("nobody", "x")):
+            assert postern.ask(*login).is_unavailable
+    assert cache_of(postern)["entries"] == 0
+    slapd.start()
+    eventually(lambda: postern.ask(*right).is_accepted, "the directory is asked again")
+    assert postern.ask(CAROL_OF_SLAPD.uid, CAROL_OF_SLAPD.password).is_accepted
+    assert postern.ask(*wrong).is_refused and postern.ask("nobody", "x").is_refused
+    assert cache_of(postern)["entries"] == 2
+
+
+def test_the_phone_with_the_old_password_and_who_has_the_new_one(slapd, start_postern):
+    """Row 44 of the faults. Nobody tells the daemon that the directory has changed: the new password itself does."""
+    postern = start_postern("-c", *of_directory(slapd), backend="ldap")
+    user, old, new = ALICE_OF_SLAPD.uid, ALICE_OF_SLAPD.password, "through-the-looking-glass"
+    assert postern.ask(user, old).is_accepted
+    slapd.set_password(ALICE_OF_SLAPD, new)
+    assert postern.ask(user, new).is_accepted
+    before = asked(postern, "ldap")
+    for number in range(20):
+        assert postern.ask(user, old).is_refused
+        assert is_hit(postern, user, new)
+        assert asked(postern, "ldap") == before + number + 1, "about the old one, each time"
+    cache = cache_of(postern)
+    assert (cache["entries"], cache["evicted"], cache["outdated"]) == (1, 0, 0)
 
 
 # the front that remembers

@@ -310,44 +310,6 @@ def test_two_logins_step_by_step_on_one_connection_do_not_mix(postern):
             assert replies == {numbers[0]: ("FAIL", ALICE.user), numbers[1]: ("OK", BOB_NAME)}
 
 
-def resident_bytes(process):
-    return int(process.status("VmRSS")[0]) * 1024
-
-
-ABORTED = [
-    lambda i: [f"AUTH\t{i}\tLOGIN\tservice=smtp", f"CONT\t{i}\t{encoded(BOB_NAME)}", f"CANCEL\t{i}"],
-    lambda i: [f"AUTH\t{i}\tLOGIN\tservice=smtp", f"CONT\t{i}\t!"],
-    lambda i: [f"AUTH\t{i}\tCRAM-MD5\tservice=smtp"],  # as Postfix does it: without a word
-    lambda i: [f"AUTH\t{i}\tPLAIN\tservice=smtp\tresp="],
-    lambda i: [f"AUTH\t{i}\tSCRAM-SHA-256\tservice=smtp\tresp={encoded(f'n,,n={BOB_NAME},r=abc')}", f"CANCEL\t{i}"],
-    lambda i: [f"AUTH\t{i}\tSCRAM-SHA-256\tservice=smtp\tresp={encoded(f'n,,n={BOB_NAME},r=abc')}"],
-    lambda i: [f"AUTH\t{i}\tPLAIN\tservice=smtp\tresp={plain(BOB_NAME, 'x')}", f"CANCEL\t{i}"],
-]
-
-
-def abort_logins(daemon, count):
-    """In each of the ways in which clients do it, and on connections that end in the middle of some."""
-    for _ in range(0, count, 250):
-        with submission(daemon) as client:
-            for first in range(1, 251, 50):
-                for i in range(first, first + 50):
-                    client.send(*ABORTED[i % len(ABORTED)](i))
-                client.send(f"AUTH\t999\tPLAIN\tservice=smtp\tresp={plain(BOB_NAME, BOB.password)}")
-                while client.reply().id != 999:
-                    pass
-
-
-@pytest.mark.parametrize("count", [100_000, pytest.param(1_000_000, marks=pytest.mark.long)])
-def test_logins_that_are_given_up_take_no_memory_along(postern, count):
-    """Row 47 of the faults."""
-    abort_logins(postern, 10_000)
-    front = postern.front
-    before = resident_bytes(front)
-    abort_logins(postern, count)
-    assert postern.front == front
-    assert abs(resident_bytes(front) - before) <= 2_000_000
-
-
 # Floods
 
 def idle_clients(daemon, count):

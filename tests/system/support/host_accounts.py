@@ -28,6 +28,11 @@ def cheap_hash(password):
     return _libcrypt.crypt(password.encode(), b"$6$rounds=1000$postern").decode()
 
 
+def traditional_hash(password):
+    """Of DES: it knows nothing of what is behind the eighth byte."""
+    return _libcrypt.crypt(password.encode(), b"ab").decode()
+
+
 class HostAccounts:
     """What tests write into /etc; put_back() leaves it as it was."""
 

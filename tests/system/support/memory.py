@@ -16,3 +16,7 @@ def found_in_memory(process, needles, also_undumped=False):
                 text = memory.read(end - begin)
                 found |= {needle for needle in needles if needle in text}
     return found
+
+
+def resident_bytes(process):
+    return int(process.status("VmRSS")[0]) * 1024

@@ -47,10 +47,15 @@ class Sasldb:
         return self
 
     def add_key(self, account):
-        """Writes the key itself: saslpasswd2 would take a user with an @ apart."""
-        key = "\0".join([account.user, account.realm, "userPassword"]).encode()
-        dump = ["VERSION=3", "format=bytevalue", "type=hash", "HEADER=END",
-                f" {key.hex()}", f" {account.password.encode().hex()}", "DATA=END", ""]
+        return self.add_keys([account])
+
+    def add_keys(self, accounts):
+        """Writes the keys themselves: saslpasswd2 would take a user with an @ apart."""
+        dump = ["VERSION=3", "format=bytevalue", "type=hash", "HEADER=END"]
+        for account in accounts:
+            key = "\0".join([account.user, account.realm, "userPassword"]).encode()
+            dump += [f" {key.hex()}", f" {account.password.encode().hex()}"]
+        dump += ["DATA=END", ""]
         subprocess.run(["db_load", self.path], input="\n".join(dump).encode(), check=True, timeout=20)
         return self
 

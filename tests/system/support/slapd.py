@@ -182,6 +182,9 @@ class Slapd:
         change = f"dn: {person.dn}\nchangetype: modify\nreplace: userPassword\nuserPassword: {password}\n"
         _run("ldapmodify", "-x", "-H", self.uri, "-D", ROOT, "-w", ROOT_PASSWORD, typed=change)
 
+    def add(self, ldif):
+        _run("ldapadd", "-x", "-H", self.uri, "-D", ROOT, "-w", ROOT_PASSWORD, typed=ldif)
+
     # what it was asked
 
     @property
