@@ -24,6 +24,9 @@ namespace fs = std::filesystem;
 
 constexpr int links_max = 40; // the kernel follows no more
 
+/// For paths that are changed while they are looked at.
+constexpr int attempts_max = 5;
+
 constexpr std::uint32_t replacements = IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO;
 constexpr std::uint32_t changes = replacements | IN_ATTRIB | IN_CLOSE_WRITE | IN_MODIFY;
 constexpr std::uint32_t of_the_directory = IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR | IN_MASK_ADD;
@@ -33,6 +36,8 @@ struct Step {
     fs::path directory;
     std::string name;
     bool leads_on = false;
+
+    bool operator==(const Step&) const = default;
 };
 
 std::string errno_text()
@@ -97,21 +102,59 @@ void watch_itself(const std::string& store, std::uint32_t backend, StoreWatch& w
         watch.stores.push_back({.backend = backend, .watch = descriptor, .is_itself = true});
 }
 
-/// The same of all its stores.
-std::string watch(const BackendConfig& config, std::uint32_t backend, StoreWatch& all)
+std::string watch(const std::vector<Step>& steps, std::uint32_t backend, StoreWatch& all)
 {
+    for (const Step& step : steps)
+        if (std::string problem = watch(step, backend, all); !problem.empty())
+            return problem;
+    return {};
+}
+
+struct Attempt {
+    StoreWatch watch;
+    bool is_overtaken = false; ///< a path was changed before its watches saw it
+};
+
+/// The same of one store. A link may have been replaced after it was read, and before its directory was
+/// watched: then another path was watched than the one that counts.
+std::string watch(const std::string& store, std::uint32_t backend, Attempt& attempt)
+{
+    const std::vector<Step> steps = steps_to(store);
+    std::string problem = watch(steps, backend, attempt.watch);
+    if (!store.ends_with('/'))
+        watch_itself(store, backend, attempt.watch);
+    if (steps_to(store) == steps)
+        return problem;
+    attempt.is_overtaken = true;
+    return store + " cannot be watched: the path to it changes all the time";
+}
+
+/// The same of all its stores.
+std::string watch(const BackendConfig& config, std::uint32_t backend, Attempt& attempt)
+{
+    UniqueFd& events = attempt.watch.events;
     for (const std::string& store : stores_of(config)) {
-        if (!all.events.is_open())
-            all.events = UniqueFd{::inotify_init1(IN_NONBLOCK | IN_CLOEXEC)};
-        if (!all.events.is_open())
+        if (!events.is_open())
+            events = UniqueFd{::inotify_init1(IN_NONBLOCK | IN_CLOEXEC)};
+        if (!events.is_open())
             return "inotify: " + errno_text();
-        for (const Step& step : steps_to(store))
-            if (std::string problem = watch(step, backend, all); !problem.empty())
-                return problem;
-        if (!store.ends_with('/'))
-            watch_itself(store, backend, all);
+        if (std::string problem = watch(store, backend, attempt); !problem.empty())
+            return problem;
     }
     return {};
+}
+
+Attempt try_to_watch(std::span<const BackendConfig> backends)
+{
+    Attempt attempt;
+    auto& [events, stores, problems] = attempt.watch;
+    for (const BackendConfig& backend : backends) {
+        const auto index = static_cast<std::uint32_t>(problems.size());
+        problems.push_back(backend.keeps_logins() ? watch(backend, index, attempt) : "");
+        if (!problems.back().empty()) // then what was watched of it is of no use
+            std::erase_if(stores, [index](const WatchedStore& store) { return store.backend == index; });
+    }
+    return attempt;
 }
 
 } // namespace
@@ -126,16 +169,13 @@ std::vector<std::string> stores_of(const BackendConfig& backend)
     return stores;
 }
 
+/// Each attempt begins from nothing: what was replaced during the last one would be an event.
 StoreWatch watch_stores(std::span<const BackendConfig> backends)
 {
-    StoreWatch all;
-    for (const BackendConfig& backend : backends) {
-        const auto index = static_cast<std::uint32_t>(all.problems.size());
-        all.problems.push_back(backend.keeps_logins() ? watch(backend, index, all) : "");
-        if (!all.problems.back().empty()) // then what was watched of it is of no use
-            std::erase_if(all.stores, [index](const WatchedStore& store) { return store.backend == index; });
-    }
-    return all;
+    Attempt attempt = try_to_watch(backends);
+    for (int attempts = 1; attempt.is_overtaken && attempts < attempts_max; ++attempts)
+        attempt = try_to_watch(backends);
+    return std::move(attempt.watch);
 }
 
 } // namespace postern

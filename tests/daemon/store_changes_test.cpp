@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
@@ -17,6 +18,21 @@
 
 using namespace postern;
 namespace fs = std::filesystem;
+
+namespace {
+
+/// What somebody does in the moment before each watch is made.
+std::function<void()> before_watch;
+
+} // namespace
+
+/// In the place of the C library's.
+extern "C" int inotify_add_watch(int events, const char* name, std::uint32_t mask) noexcept
+{
+    if (before_watch)
+        before_watch();
+    return static_cast<int>(::syscall(SYS_inotify_add_watch, events, name, mask));
+}
 
 namespace {
 
@@ -294,6 +310,54 @@ TEST_CASE("when events were lost, nothing is ever believed again", "[store_chang
     CHECK(store.has_changed());
     CHECK(store.has_changed());
     CHECK(store.lost == std::vector<std::size_t>{0});
+}
+
+TEST_CASE("a link that is replaced while the watches are made is watched as it leads then", "[store_watch]")
+{
+    const auto path = GENERATE("now/db", "now/later/db"); // the second one is not there before
+    int watches = 0;
+    fs::path root;
+    Watched store{path, [&](const fs::path& directory) {
+                      root = directory;
+                      fs::create_directory(root / "v1");
+                      fs::create_directories(root / "v2/later");
+                      fs::create_directory_symlink("v1", root / "now");
+                      before_watch = [&] {
+                          if (++watches != 1)
+                              return;
+                          fs::create_directory_symlink("v2", root / "next");
+                          fs::rename(root / "next", root / "now");
+                      };
+                  }};
+    before_watch = {};
+    CHECK_FALSE(store.has_changed());
+    write(root / path);
+    CHECK(store.has_changed());
+    CHECK(store.lost.empty());
+}
+
+TEST_CASE("a path that keeps changing while the watches are made is a problem of its backend alone",
+          "[store_watch]")
+{
+    const TemporaryDirectory directory;
+    const fs::path link = directory.file("now");
+    fs::create_directory_symlink("0", link);
+    const std::vector<BackendConfig> backends{backend_at(link / "db"), backend_at(directory.file("db"))};
+    int watches = 0;
+    before_watch = [&] {
+        const std::string target = std::to_string(++watches);
+        fs::create_directory(directory.file(target));
+        fs::remove(link);
+        fs::create_directory_symlink(target, link);
+    };
+    const StoreWatch watch = watch_stores(backends);
+    before_watch = {};
+    CHECK(watch.problems ==
+          std::vector<std::string>{
+              link.string() + "/db cannot be watched: the path to it changes all the time", ""});
+    const auto is_of_first = [](const WatchedStore& of) { return of.backend == 0; };
+    CHECK(std::ranges::none_of(watch.stores, is_of_first));
+    CHECK_FALSE(watch.stores.empty());
 }
 
 TEST_CASE("a store that cannot be watched is a problem of its backend alone", "[store_watch]")
