@@ -22,8 +22,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// Names that are tried beside a path, until one is free.
-constexpr int names_max = 1000;
+/// Names that are tried beside a path, until one is free: all listeners of a configuration may be about to
+/// take places in one directory, beside what an earlier start has left there.
+constexpr int names_max = 256;
 
 /// How long one who has to tell who he is may be too busy to be connected to.
 constexpr auto patience_with_predecessor = 1s;
@@ -94,15 +95,15 @@ void refuse_served(const std::string& path, const std::optional<SocketMaker>& pr
 
 /// From before we look who serves a path until we do: in between, another daemon would find nobody there.
 /// Nothing when it is another daemon that does.
-std::optional<LockFile> take_place_lock(const std::string& path)
+std::optional<LockFile> take_place_lock(const std::string& path, LockFile::Wait wait)
 {
     const std::size_t name = path.rfind('/') + 1;
-    return LockFile::take(path.substr(0, name) + '.' + path.substr(name) + ".postern-lock");
+    return LockFile::take(path.substr(0, name) + '.' + path.substr(name) + ".postern-lock", wait);
 }
 
 LockFile lock_place(const std::string& path)
 {
-    auto lock = take_place_lock(path);
+    auto lock = take_place_lock(path, LockFile::Wait::for_a_moment);
     if (!lock)
         throw_in_use(path, "another daemon is about to serve it");
     return std::move(*lock);
@@ -141,7 +142,7 @@ Beside bind_beside(int socket, const std::string& path)
     const std::string directory = path.substr(0, path.rfind('/') + 1);
     for (int i = 0; i < names_max; ++i) {
         std::string name = directory + '.' + std::to_string(i);
-        auto lock = take_place_lock(name);
+        auto lock = take_place_lock(name, LockFile::Wait::no); // there are others
         if (!lock)
             continue;
         if (is_dead(name))
@@ -220,6 +221,13 @@ ListeningSocket::~ListeningSocket()
 
     if (file.is_open() && ::fstat(file.get(), &status) == 0 && is_same_file(status, bound_))
         ::unlink(name_.c_str());
+}
+
+bool ListeningSocket::is_at(const std::string& path) const noexcept
+{
+    struct stat status {};
+
+    return ::lstat(path.c_str(), &status) == 0 && is_same_file(status, bound_);
 }
 
 void ListeningSocket::take_place()

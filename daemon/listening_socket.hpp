@@ -73,6 +73,9 @@ public:
 
     [[nodiscard]] bool has_place() const noexcept { return name_ == path_; }
 
+    /// Whether its file stands at that path, too.
+    [[nodiscard]] bool is_at(const std::string& path) const noexcept;
+
     /// Whoever connects to the path from now on, connects here. Throws SocketInUse when somebody has come to
     /// serve it since, or std::system_error.
     void take_place();

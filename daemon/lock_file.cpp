@@ -14,6 +14,18 @@ namespace postern {
 
 namespace {
 
+/// Who has a lease on the file (fcntl(2), F_SETLEASE) could keep us in open(2) for 45 s, and for as long
+/// again.
+constexpr int open_flags = O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW;
+
+/// A child that a killed daemon has just forked holds its locks until it executes something: a moment.
+constexpr int tries_max = 20;
+
+void wait_for_next_try()
+{
+    ::poll(nullptr, 0, 10);
+}
+
 bool try_lock(int fd)
 {
     struct flock lock {};
@@ -27,14 +39,12 @@ bool try_lock(int fd)
     return false;
 }
 
-/// A child that a killed daemon has just forked holds its locks until it executes something: a moment.
 bool try_lock_for_a_moment(int fd)
 {
-    constexpr int tries_max = 20;
     for (int tries = 0; tries < tries_max; ++tries) {
         if (try_lock(fd))
             return true;
-        ::poll(nullptr, 0, 10);
+        wait_for_next_try();
     }
     return false;
 }
@@ -52,17 +62,21 @@ bool is_still_at(int fd, const char* path)
 } // namespace
 
 /// Its last holder may remove it between our open and our lock: then the lock is on a file without a name,
-/// and the next one is tried.
-std::optional<LockFile> LockFile::take(const std::string& path)
+/// and the next one is tried. In a directory of somebody else, he can go on for ever with whatever he does.
+std::optional<LockFile> LockFile::take(const std::string& path, Wait wait)
 {
-    constexpr int rounds_max = 20; // in a directory of somebody else, who can go on for ever
-    for (int round = 0; round < rounds_max; ++round) {
-        UniqueFd file{
-            check(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600), path.c_str())};
-        if (!try_lock_for_a_moment(file.get()))
+    for (int tries = 0; tries < tries_max; ++tries) {
+        UniqueFd file{::open(path.c_str(), open_flags | O_CREAT, 0600)};
+        if (!file.is_open() && errno != EWOULDBLOCK)
+            throw_errno(path);
+        if (file.is_open() && try_lock(file.get())) {
+            if (is_still_at(file.get(), path.c_str()))
+                return LockFile{path, std::move(file)};
+            continue;
+        }
+        if (wait == Wait::no)
             return std::nullopt;
-        if (is_still_at(file.get(), path.c_str()))
-            return LockFile{path, std::move(file)};
+        wait_for_next_try();
     }
     return std::nullopt;
 }
@@ -78,8 +92,8 @@ LockFile::~LockFile()
 
 bool LockFile::is_held(const std::string& path)
 {
-    const UniqueFd file{::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW)};
-    return file.is_open() && !try_lock_for_a_moment(file.get());
+    const UniqueFd file{::open(path.c_str(), open_flags)};
+    return file.is_open() ? !try_lock_for_a_moment(file.get()) : errno == EWOULDBLOCK;
 }
 
 } // namespace postern

@@ -3,6 +3,7 @@
 
 #include "base/unique_fd.hpp"
 
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -14,9 +15,13 @@ namespace postern {
 /// The lock belongs to the open file: it survives fork(), and ends with the last process that has it.
 class LockFile {
 public:
-    /// Makes the file (0600) if it is missing. Nothing when somebody else holds it, and for longer than a
-    /// moment. Throws std::system_error.
-    [[nodiscard]] static std::optional<LockFile> take(const std::string& path);
+    /// For somebody who lets go in a moment.
+    enum class Wait : std::uint8_t { no, for_a_moment };
+
+    /// Makes the file (0600) if it is missing. Nothing when somebody else holds it, and for longer than is
+    /// waited for, or has a lease on it. Throws std::system_error.
+    [[nodiscard]] static std::optional<LockFile> take(const std::string& path,
+                                                      Wait wait = Wait::for_a_moment);
 
     LockFile(LockFile&&) noexcept = default;
     LockFile& operator=(LockFile&&) = delete;

@@ -4,14 +4,18 @@
 #include "tests/support/temporary_directory.hpp"
 #include "tests/support/unix_sockets.hpp"
 
+#include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
 #include <catch2/catch.hpp>
+#include <deque>
 #include <fstream>
 #include <optional>
 
@@ -62,6 +66,27 @@ bool has_peer(const ListeningSocket& socket)
 {
     return UniqueFd{::accept4(socket.fd(), nullptr, nullptr, SOCK_CLOEXEC)}.is_open();
 }
+
+/// How often this process has given its processor away, to wait for something.
+long times_asleep()
+{
+    rusage usage{};
+    REQUIRE(::getrusage(RUSAGE_SELF, &usage) == 0);
+    return usage.ru_nvcsw;
+}
+
+/// A file that whoever opens it has to wait for, until the kernel takes the lease away.
+class Leased {
+public:
+    explicit Leased(const std::string& path) : file_{::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)}
+    {
+        ::signal(SIGIO, SIG_IGN); // it says that somebody waits
+        REQUIRE(::fcntl(file_.get(), F_SETLEASE, F_WRLCK) == 0);
+    }
+
+private:
+    UniqueFd file_;
+};
 
 } // namespace
 
@@ -292,6 +317,57 @@ TEST_CASE("a name beside a path that another daemon has bound, and does not serv
     socket.take_place();
     CHECK(try_connection(place.path()) == 0);
     CHECK(has_peer(socket));
+}
+
+TEST_CASE("names beside a path that somebody else holds are passed by without waiting for any", "[socket]")
+{
+    constexpr int held_names = 100;
+    Place place;
+    std::vector<LockFile> locks;
+    for (int i = 0; i < held_names; ++i) {
+        auto lock = LockFile::take(place.path(".." + std::to_string(i) + ".postern-lock"));
+        REQUIRE(lock);
+        locks.push_back(std::move(*lock));
+    }
+    const long before = times_asleep();
+    ListeningSocket socket{place.path(), for_all, beside};
+    CHECK(times_asleep() - before < held_names);
+    socket.take_place();
+    CHECK(try_connection(place.path()) == 0);
+}
+
+TEST_CASE("a hundred sockets can wait beside their paths in one directory", "[socket]")
+{
+    Place place;
+    std::deque<ListeningSocket> sockets;
+    for (int i = 0; i < 100; ++i)
+        sockets.emplace_back(place.path(std::to_string(i)), for_all, beside);
+    for (ListeningSocket& socket : sockets)
+        socket.take_place();
+    CHECK(place.files() == 100);
+}
+
+TEST_CASE("a lock file on which its owner has a lease is somebody else's, and nobody waits for him",
+          "[socket]")
+{
+    Place place;
+    SECTION("of the path")
+    {
+        const Leased leased{place.path(".mux.postern-lock")};
+        CHECK_THROWS_WITH((ListeningSocket{place.path(), for_all, beside}),
+                          Catch::Contains("another daemon is about to serve it"));
+    }
+    SECTION("of a name beside it")
+    {
+        const Leased leased{place.path("..0.postern-lock")};
+        const ListeningSocket socket{place.path(), for_all, beside};
+        CHECK(fs::exists(place.path(".1")));
+    }
+    SECTION("of a daemon that may run")
+    {
+        const Leased leased{place.path("pid")};
+        CHECK(LockFile::is_held(place.path("pid")));
+    }
 }
 
 TEST_CASE("sockets wait beside their paths under names of their own", "[socket]")
