@@ -22,6 +22,7 @@ using namespace std::chrono_literals;
 constexpr auto retry_interval = 100ms;
 constexpr std::size_t waiting_max = 256; ///< two for each socket, and what is said of the daemon
 constexpr std::size_t status_bytes_max = 512;
+constexpr std::string_view removal = "FDSTOREREMOVE=1\nFDNAME=";
 /// A front that hangs is replaced after six seconds: whoever looks more often ends the daemon for it.
 constexpr auto watchdog_min = 10s;
 
@@ -105,7 +106,7 @@ void ServiceManager::store(int descriptor, const std::string& name)
 
 void ServiceManager::remove_stored(const std::string& name)
 {
-    send("FDSTOREREMOVE=1\nFDNAME=" + name);
+    send(std::string{removal} + name);
 }
 
 bool ServiceManager::keeps_descriptors() const noexcept
@@ -118,9 +119,10 @@ void ServiceManager::send(std::string text, UniqueFd descriptor)
 {
     if (!address_)
         return;
+    Message message{std::move(text), std::move(descriptor)};
     if (waiting_.size() >= waiting_max)
-        return lose("it does not read");
-    waiting_.push_back({std::move(text), std::move(descriptor)});
+        return lose(message, "it does not read");
+    waiting_.push_back(std::move(message));
     send_waiting();
 }
 
@@ -132,17 +134,18 @@ void ServiceManager::send_waiting()
         if (sent == Sent::later)
             return retry_timer_.schedule(loop_.clock().now() + retry_interval);
         if (sent == Sent::never)
-            lose(error_text(errno));
+            lose(waiting_.front(), error_text(errno));
+        is_heard_ = is_heard_ || sent == Sent::yes;
         waiting_.pop_front();
     }
     if (!is_repeating_)
         note_told();
 }
 
-/// All that there was to say.
+/// All that there was to say, and not nothing.
 void ServiceManager::note_told()
 {
-    if (has_lost_ || !waiting_.empty() || !std::exchange(is_told_of_, false))
+    if (has_lost_ || !waiting_.empty() || !is_heard_ || !std::exchange(is_told_of_, false))
         return;
     back_off_.on_success();
     log_.notice("the service manager is told again at " + name_);
@@ -173,9 +176,17 @@ ServiceManager::Sent ServiceManager::try_send(const Message& message) const noex
     return is_full ? Sent::later : Sent::never;
 }
 
+void ServiceManager::lose(const Message& message, const std::string& problem)
+{
+    if (message.text.starts_with(removal) && lost_removals_.size() < waiting_max)
+        lost_removals_.insert(message.text);
+    lose(problem);
+}
+
 void ServiceManager::lose(const std::string& problem)
 {
     has_lost_ = true;
+    is_heard_ = false;
     if (!std::exchange(is_told_of_, true))
         log_.warning("the service manager is not told at " + name_ + ": " + problem);
     if (!address_ || again_timer_.is_scheduled())
@@ -184,8 +195,8 @@ void ServiceManager::lose(const std::string& problem)
     again_timer_.schedule(back_off_.until());
 }
 
-/// Which message was lost does not matter: the last report replaces those before it, and whoever stores
-/// something takes it away first.
+/// Which report was lost does not matter, the last one replaces those before it; nor what was to be stored:
+/// all that is can be stored again. What was to go stands nowhere else, and in its name may be stored anew.
 void ServiceManager::say_lost_again()
 {
     if (!address_ || !std::exchange(has_lost_, false))
@@ -194,6 +205,8 @@ void ServiceManager::say_lost_again()
     is_repeating_ = true; // the report alone is not all
     if (!report_.empty())
         send(report_);
+    for (const std::string& text : std::exchange(lost_removals_, {}))
+        send(text);
     store_anew_();
     is_repeating_ = false;
     note_told();

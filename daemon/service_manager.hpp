@@ -12,6 +12,7 @@
 #include <deque>
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -39,13 +40,14 @@ public:
     void feed_watchdog();
 
     /// A duplicate stays there and is passed to the next start, under that name. Whether it was taken nobody
-    /// says: systemd ignores this unless the unit has FileDescriptorStoreMax=.
+    /// says: systemd ignores this unless the unit has FileDescriptorStoreMax=. One that is there already
+    /// stays as it is, whatever the new name (sd_notify(3)); another one is added, whatever has its name.
     void store(int descriptor, const std::string& name);
     /// All that were stored under that name go.
     void remove_stored(const std::string& name);
 
     /// Called when something was lost, and it may be that it listens again: whatever is to be stored there is
-    /// to be stored anew.
+    /// to be stored anew. What was to go goes before that.
     void on_lost(std::function<void()> store_anew) { store_anew_ = std::move(store_anew); }
 
     /// Says what was lost again, if anything was, without waiting for the end of a pause.
@@ -70,6 +72,7 @@ private:
     void send_waiting();
     void note_told();
     [[nodiscard]] Sent try_send(const Message& message) const noexcept;
+    void lose(const Message& message, const std::string& problem);
     void lose(const std::string& problem);
 
     EventLoop& loop_;
@@ -80,12 +83,14 @@ private:
     UniqueFd socket_;
     std::deque<Message> waiting_;
     Timer retry_timer_;
-    std::string report_; ///< the last one: how the daemon is
+    std::string report_;                  ///< the last one: how the daemon is
+    std::set<std::string> lost_removals_; ///< and no more than may wait
     std::function<void()> store_anew_ = [] {};
     BackOff back_off_;
     Timer again_timer_;
     bool has_lost_ = false; ///< and has not said it again
     bool is_told_of_ = false;
+    bool is_heard_ = false; ///< something was, since the last that was lost
     bool is_repeating_ = false;
 };
 

@@ -114,8 +114,24 @@ ListeningSocket::Placement Sockets::placement() const
 void Sockets::open(const Config& config)
 {
     for (const ListenerConfig& listener : config.listeners)
-        if (!listeners_.contains(listener.socket))
+        if (!holds(listener.socket))
             open(listener);
+}
+
+/// A new configuration may call a directory by its other name.
+const std::string& Sockets::held_as(const std::string& path) const
+{
+    if (listeners_.contains(path))
+        return path;
+    const auto found = std::ranges::find_if(listeners_, [&](const auto& held) {
+        return held.second.is_at(path) && canonical_socket(held.first) == canonical_socket(path);
+    });
+    return found == listeners_.end() ? path : found->first;
+}
+
+bool Sockets::holds(const std::string& path) const
+{
+    return listeners_.contains(held_as(path));
 }
 
 void Sockets::open(const ListenerConfig& listener)
@@ -133,19 +149,22 @@ void Sockets::open(const ListenerConfig& listener)
 /// serves it.
 bool Sockets::open_passed(const ListenerConfig& listener)
 {
+    bool is_forgotten = false; // under its path, for another one of that name
     const auto is_for_it = [&](const PassedDescriptor& passed) { return is_for(passed, listener.socket); };
     for (auto found = passed_.begin(); (found = std::ranges::find_if(passed_, is_for_it)) != passed_.end();) {
         PassedDescriptor passed = std::move(*found);
         passed_.erase(found);
         const std::string name = passed.name;
-        if (!adopt(listener.socket, std::move(passed)))
+        if (!adopt(listener.socket, std::move(passed))) {
+            is_forgotten = is_forgotten || name == stored_name(listener.socket);
             continue;
+        }
         ListeningSocket& socket = listeners_.at(listener.socket);
         socket.set_rights(rights_of(listener)); // of this configuration, before anybody waits who may not
-        if (name == stored_name(listener.socket))
-            stored_.insert(listener.socket);
-        else
+        if (name != stored_name(listener.socket))
             forget(name); // it is stored again under the path as it is written now
+        else if (!is_forgotten)
+            stored_.insert(listener.socket);
         return true;
     }
     return false;
@@ -169,11 +188,14 @@ bool Sockets::adopt(const std::string& path, PassedDescriptor passed)
 void Sockets::close_passed()
 {
     for (PassedDescriptor& passed : std::exchange(passed_, {})) {
-        log_.warning(text_of(passed) + " is closed: it is for no listener");
+        const auto served = path_of(passed);
+        const bool is_too_many = served && holds(*served);
+        log_.warning(text_of(passed) + " is closed: " +
+                     (is_too_many ? "another one serves its path" : "it is for no listener"));
         forget(passed.name);
         const auto path = path_in_stored_name(passed.name);
         try {
-            if (path)
+            if (path && !is_too_many)
                 ListeningSocket{*path, std::move(passed.descriptor), ListeningSocket::Keeper::us}.keep_name(
                     false);
         } catch (const std::runtime_error&) { // then the name is not that socket's
@@ -181,21 +203,28 @@ void Sockets::close_passed()
     }
 }
 
+/// All that are stored under that name go, also one that serves: it is stored again when it does.
 void Sockets::forget(const std::string& name)
 {
-    if (path_in_stored_name(name))
-        service_manager_.remove_stored(name);
+    const auto path = path_in_stored_name(name);
+    if (!path)
+        return;
+    service_manager_.remove_stored(name);
+    stored_.erase(*path);
 }
 
 void Sockets::close_all_but(const Config& config)
 {
+    std::set<std::string> wanted;
+    for (const ListenerConfig& listener : config.listeners)
+        wanted.insert(held_as(listener.socket));
     for (auto held = listeners_.begin(); held != listeners_.end();) {
         auto& [path, socket] = *held;
-        if (std::ranges::find(config.listeners, path, &ListenerConfig::socket) != config.listeners.end()) {
+        if (wanted.contains(path)) {
             ++held;
             continue;
         }
-        if (stored_.erase(path) != 0)
+        if (stored_.contains(path))
             forget(stored_name(path));
         socket.keep_name(false);
         held = listeners_.erase(held);
@@ -216,41 +245,46 @@ Generation::Sockets Sockets::lend(const Config& config) const
 {
     Generation::Sockets sockets{{}, &*control_};
     for (const ListenerConfig& listener : config.listeners)
-        sockets.listeners.push_back(&listeners_.at(listener.socket));
+        sockets.listeners.push_back(&listeners_.at(held_as(listener.socket)));
     return sockets;
 }
 
-void Sockets::take_places(const Config& config)
+/// An orphan may serve where we do not get in.
+Sockets::Problems Sockets::take_places(const Config& config)
 {
-    const UniqueFd orphan = orphan_ ? connect_to_orphan(control_path_) : UniqueFd{};
-    for (auto& [path, socket] : listeners_)
-        take_place(socket);
-    take_place(*control_);
+    Problems problems;
+    if (orphan_ && !control_->has_place())
+        orphan_control_ = connect_to_orphan(control_path_); // ours will stand there
     for (const ListenerConfig& listener : config.listeners)
-        give_rights(listener);
+        take_place(listeners_.at(held_as(listener.socket)), problems);
+    take_place(*control_, problems);
+    if (problems.empty() && std::exchange(orphan_, std::nullopt))
+        dismiss_orphan();
+    for (const ListenerConfig& listener : config.listeners)
+        give_rights(listener, problems);
     are_served_ = true;
-    if (std::exchange(orphan_, std::nullopt))
-        dismiss(orphan);
+    return problems;
 }
 
 /// A socket whose place cannot be taken is no reason to give the others up.
-void Sockets::take_place(ListeningSocket& socket)
+void Sockets::take_place(ListeningSocket& socket, Problems& problems)
 try {
     socket.take_place();
 } catch (const std::system_error& error) {
-    log_.error(error.what());
+    problems.emplace(socket.path(), error.what());
 }
 
-void Sockets::give_rights(const ListenerConfig& listener)
+void Sockets::give_rights(const ListenerConfig& listener, Problems& problems)
 try {
-    listeners_.at(listener.socket).set_rights(rights_of(listener));
+    listeners_.at(held_as(listener.socket)).set_rights(rights_of(listener));
 } catch (const std::system_error& error) { // somebody has removed its file
-    log_.error(error.what());
+    problems.emplace(listener.socket, error.what());
 }
 
 /// It is asked for nothing that could be refused, so its answer is not read.
-void Sockets::dismiss(const UniqueFd& orphan)
+void Sockets::dismiss_orphan()
 {
+    const UniqueFd orphan = std::move(orphan_control_);
     log_.notice("a front that was left without its supervisor is asked to finish");
     const std::string request = control::write_request(control::Command::finish);
     if (::send(orphan.get(), request.data(), request.size(), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
@@ -271,14 +305,13 @@ void Sockets::store()
     }
 }
 
-/// Whether it has those that it was told to store, nobody knows. What an earlier start has stored it has.
+/// Whether it has those that it was told to store, nobody knows; of one that it has it keeps no second one.
+/// What an earlier start has stored it has.
 void Sockets::store_anew()
 {
     if (!are_served_)
         return;
     stored_.clear();
-    for (const auto& [path, socket] : listeners_)
-        forget(stored_name(path));
     store();
 }
 

@@ -39,7 +39,8 @@ public:
     /// A front that another supervisor has left behind serves them.
     [[nodiscard]] bool has_orphan() const noexcept { return orphan_.has_value(); }
 
-    /// Those that are not there yet, for a reload. Throws as the constructor does.
+    /// Those that are not there yet, for a reload. One that is there stays, also where its path is spelled
+    /// in another way. Throws as the constructor does.
     void open(const Config& config);
     void close_all_but(const Config& config);
     /// All. What the service manager has keeps its name.
@@ -48,28 +49,34 @@ public:
     /// As a front gets them, lent until close_all_but() or close().
     [[nodiscard]] Generation::Sockets lend(const Config& config) const;
 
+    using Problems = std::map<std::string, std::string>; ///< by path; a text for the admin
+
     /// Whoever connects from now on, connects to us, as the rights of `config` say; an orphan is asked to
-    /// finish.
-    void take_places(const Config& config);
+    /// finish. Returns where that is not so: there another one is served, or nobody, until the next call can
+    /// do it, and an orphan stays.
+    [[nodiscard]] Problems take_places(const Config& config);
     /// With the service manager, those that are not.
     void store();
 
 private:
     [[nodiscard]] ListeningSocket::Placement placement() const;
     void open(const ListenerConfig& listener);
+    [[nodiscard]] const std::string& held_as(const std::string& path) const;
+    [[nodiscard]] bool holds(const std::string& path) const;
     [[nodiscard]] bool open_passed(const ListenerConfig& listener);
     [[nodiscard]] bool adopt(const std::string& path, PassedDescriptor passed);
     void close_passed();
     void store_anew();
     void forget(const std::string& name);
-    void take_place(ListeningSocket& socket);
-    void give_rights(const ListenerConfig& listener);
-    void dismiss(const UniqueFd& orphan);
+    static void take_place(ListeningSocket& socket, Problems& problems);
+    void give_rights(const ListenerConfig& listener, Problems& problems);
+    void dismiss_orphan();
 
     Log& log_;
     ServiceManager& service_manager_;
     std::string control_path_;
     std::optional<SocketMaker> orphan_; ///< the supervisor that it had, which has made its sockets
+    UniqueFd orphan_control_; ///< a connection to it, from before ours took its control socket's place
     bool are_served_ = false;
     std::vector<PassedDescriptor> passed_;             ///< and not in use yet
     std::map<std::string, ListeningSocket> listeners_; ///< by path

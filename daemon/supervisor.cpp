@@ -72,6 +72,20 @@ void close_own_memory()
         ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 }
 
+/// A line for each, with `what` in front.
+std::string text_of(const Sockets::Problems& problems, const std::string& what = {})
+{
+    std::string text;
+    for (const auto& [path, problem] : problems)
+        text.append(text.empty() ? "" : "\n").append(what).append(problem);
+    return text;
+}
+
+std::string status_with(const Sockets::Problems& problems)
+{
+    return "logins are served" + (problems.empty() ? "" : ", but: " + text_of(problems));
+}
+
 class Supervisor final : private GenerationOwner {
 public:
     Supervisor(const ReadConfig& read_config, Config config, ServiceEnvironment environment);
@@ -133,6 +147,7 @@ private:
     Generation* outgoing_ = nullptr; ///< has been told to finish by a reload, and has not said that it does
     std::vector<Asker> askers_;      ///< of the reload that runs
     std::vector<Asker> askers_next_; ///< of the one after it: they may have changed a file since
+    Sockets::Problems problems_;     ///< of the configuration that a reload has put into force
     bool is_reload_wanted_ = false;
     bool is_ready_ = false;
     bool is_finishing_ = false;
@@ -199,16 +214,18 @@ void Supervisor::become_ready()
 {
     end_timer_.cancel();
     run_directory_.write_pid(::getpid());
-    sockets_.take_places(current_->config());
+    const Sockets::Problems problems = sockets_.take_places(current_->config());
     current_->open();
     sockets_.store();
+    log_problem("", text_of(problems));
     for (const ListenerConfig& listener : current_->config().listeners)
-        log_.info("listening on socket: " + listener.socket);
+        if (!problems.contains(listener.socket))
+            log_.info("listening on socket: " + listener.socket);
     run_directory_.remove_start_lock();
     if (log_target_ == LogTarget::syslog)
         log_.set_stream({});
     background_.report_ready();
-    service_manager_.report_ready("logins are served");
+    service_manager_.report_ready(status_with(problems));
 }
 
 void Supervisor::on_start_failed(Generation& generation, const std::string& problem)
@@ -269,7 +286,7 @@ void Supervisor::switch_over()
 {
     reload_timer_.cancel();
     outgoing_ = std::exchange(current_, std::exchange(next_, nullptr));
-    sockets_.take_places(current_->config());
+    problems_ = sockets_.take_places(current_->config());
     current_->open();
     sockets_.close_all_but(current_->config());
     sockets_.store();
@@ -287,9 +304,12 @@ void Supervisor::on_finishing(Generation& generation)
     if (&generation != outgoing_)
         return;
     outgoing_ = nullptr;
-    log_.info("the configuration was read again, and is in force");
-    service_manager_.report_ready("logins are served");
-    end_reload({});
+    const std::string problem = text_of(problems_, "the configuration is in force, but: ");
+    log_problem("", problem);
+    if (problem.empty())
+        log_.info("the configuration was read again, and is in force");
+    service_manager_.report_ready(status_with(problems_));
+    end_reload(problem);
 }
 
 void Supervisor::abandon_reload(const std::string& problem)

@@ -17,9 +17,10 @@ OptionRules rules_for(ControlOptions& values)
     OptionRules rules;
     rules.synopsis = "postern reload [options]";
     add_control_options(rules, values, seconds_of_patience);
-    rules.notes = "Ends with status 0 when the new configuration is in force, " +
-                  std::string{control_status_notes} +
-                  "A new configuration that is broken leaves the old one in force: that is status 1.\n";
+    rules.notes =
+        "Ends with status 0 when the new configuration is in force, " + std::string{control_status_notes} +
+        "A new configuration that is broken leaves the old one in force: that is status 1. So is one\n"
+        "that is in force, but for a socket whose place was taken meanwhile.\n";
     return rules;
 }
 

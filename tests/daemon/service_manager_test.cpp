@@ -184,16 +184,22 @@ TEST_CASE("a service manager that cannot be reached is told of once, and trusted
     CHECK_THAT(told.log.lines[0], Contains("the service manager is not told"));
 }
 
-TEST_CASE("what was lost is said again when somebody listens: the last report, and what is stored",
-          "[service manager]")
+TEST_CASE(
+    "what was lost is said again when somebody listens: the last report, what is to go, and what is stored",
+    "[service manager]")
 {
     TemporaryDirectory directory;
     Told told{directory.file("notify")};
     int stored_anew = 0;
-    told.manager.on_lost([&] { ++stored_anew; });
+    const Pipe pipe = make_pipe();
+    told.manager.on_lost([&] {
+        ++stored_anew;
+        told.manager.store(pipe.read_end.get(), "/run/mux");
+    });
     told.manager.report_reloading();
     told.manager.report_ready("fine");
-    told.manager.remove_stored("/run/mux");
+    for (const char* name : {"/run/mux", "/run/gone", "/run/mux"})
+        told.manager.remove_stored(name);
     CHECK_FALSE(told.manager.listens());
     CHECK_FALSE(told.manager.keeps_descriptors());
     REQUIRE(told.log.lines.size() == 1);
@@ -202,8 +208,9 @@ TEST_CASE("what was lost is said again when somebody listens: the last report, a
     told.wait(99ms);
     CHECK(listener.hear().text.empty());
     told.wait(1ms);
-    CHECK(listener.hear().text == "READY=1\nSTATUS=fine");
-    CHECK(listener.hear().text.empty());
+    for (const std::string said : {"READY=1\nSTATUS=fine", "FDSTOREREMOVE=1\nFDNAME=/run/gone",
+                                   "FDSTOREREMOVE=1\nFDNAME=/run/mux", "FDSTORE=1\nFDNAME=/run/mux", ""})
+        CHECK(listener.hear().text == said);
     CHECK(stored_anew == 1);
     CHECK(told.manager.listens());
     CHECK(told.manager.keeps_descriptors());
@@ -212,6 +219,43 @@ TEST_CASE("what was lost is said again when somebody listens: the last report, a
     told.wait(100s);
     CHECK(stored_anew == 1);
     CHECK(listener.hear().text.empty());
+}
+
+TEST_CASE("that it is told again is said when something was", "[service manager]")
+{
+    TemporaryDirectory directory;
+    Told told{directory.file("notify"), 60'000'000us};
+    told.manager.feed_watchdog();
+    REQUIRE(told.log.lines.size() == 1);
+    SECTION("nobody is there, and there is nothing to say")
+    {
+        told.wait(100ms);
+        CHECK(told.log.lines.size() == 1);
+    }
+    NotifyListener listener{directory.file("notify")};
+    told.wait(100ms);
+    CHECK(told.log.lines.size() == 1);
+    told.manager.report_ready("fine");
+    CHECK(listener.hear().text == "READY=1\nSTATUS=fine");
+    REQUIRE(told.log.lines.size() == 2);
+    CHECK_THAT(told.log.lines[1], Contains("is told again"));
+}
+
+TEST_CASE("no more is remembered of what is to go than may wait", "[service manager]")
+{
+    TemporaryDirectory directory;
+    Told told{directory.file("notify")};
+    for (int i = 0; i < 600; ++i)
+        told.manager.remove_stored(std::to_string(i));
+    NotifyListener listener{directory.file("notify")};
+    int heard = 0;
+    for (int turns = 0; turns < 600; ++turns) {
+        while (!listener.hear().text.empty())
+            ++heard;
+        told.wait(100ms);
+    }
+    CHECK(heard == 256);
+    CHECK(told.manager.listens());
 }
 
 TEST_CASE("somebody who is gone again is told of again", "[service manager]")

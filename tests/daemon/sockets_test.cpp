@@ -10,6 +10,7 @@
 
 #include <sys/stat.h>
 
+#include <array>
 #include <catch2/catch.hpp>
 #include <initializer_list>
 
@@ -91,7 +92,7 @@ struct Start {
 
     void serve(const Config& config)
     {
-        sockets.take_places(config);
+        CHECK(sockets.take_places(config) == Sockets::Problems{});
         sockets.store();
     }
 
@@ -170,8 +171,7 @@ TEST_CASE("sockets are stored anew where the service manager may have missed one
     start.manager.report_ready("fine");
     start.serve(config); // as a reload does
     host.come_back();
-    const std::vector<std::string> anew{"READY=1\nSTATUS=fine", "FDSTOREREMOVE=1\nFDNAME=" + host.path("a"),
-                                        "FDSTORE=1\nFDNAME=" + host.path("a")};
+    const std::vector<std::string> anew{"READY=1\nSTATUS=fine", "FDSTORE=1\nFDNAME=" + host.path("a")};
     SECTION("when it listens again")
     {
         start.manager.say_lost_again();
@@ -307,6 +307,35 @@ TEST_CASE("a listener that a reload drops leaves the store, and its name goes", 
     CHECK(fs::exists(host.path("a")));
 }
 
+TEST_CASE("a listener that was dropped while nobody heard of it leaves the store as soon as somebody does",
+          "[sockets]")
+{
+    Host host;
+    const Config two = host.config({"a", "b"});
+    Start start{host, two};
+    start.serve(two);
+    host.told();
+    host.leave();
+    start.sockets.close_all_but(host.config({"a"}));
+    SECTION("for good")
+    {
+        host.come_back();
+        start.manager.say_lost_again();
+        CHECK(host.told() == std::vector<std::string>{"FDSTOREREMOVE=1\nFDNAME=" + host.path("b"),
+                                                      "FDSTORE=1\nFDNAME=" + host.path("a")});
+    }
+    SECTION("and is stored again if it is served again")
+    {
+        start.sockets.open(two);
+        start.serve(two);
+        host.come_back();
+        start.manager.say_lost_again();
+        CHECK(host.told() == std::vector<std::string>{"FDSTOREREMOVE=1\nFDNAME=" + host.path("b"),
+                                                      "FDSTORE=1\nFDNAME=" + host.path("a"),
+                                                      "FDSTORE=1\nFDNAME=" + host.path("b")});
+    }
+}
+
 TEST_CASE("a listener that was dropped between two starts leaves the store, and its name goes", "[sockets]")
 {
     Host host;
@@ -429,6 +458,114 @@ TEST_CASE("beside a front that was left behind, only a socket that its superviso
     }
 }
 
+TEST_CASE("a listener whose path somebody else has come to serve is a problem, and has its place later",
+          "[sockets]")
+{
+    Host host;
+    const Config one = host.config({"a"});
+    const Config two = host.config({"a", "b"});
+    Start start{host, one};
+    start.serve(one);
+    start.sockets.open(two);
+    host.told();
+    {
+        const Stranger stranger{host.path("b")};
+        const Sockets::Problems problems = start.sockets.take_places(two);
+        start.sockets.store();
+        REQUIRE(problems.size() == 1);
+        CHECK(problems.begin()->first == host.path("b"));
+        CHECK_THAT(problems.begin()->second,
+                   Contains("socket " + host.path("b") + " (somebody else serves it: process " +
+                            std::to_string(stranger.pid())));
+        CHECK(host.told().empty());
+        CHECK(start.sockets.take_places(one).empty()); // nobody wants it there
+    }
+    start.serve(two);
+    CHECK(host.told() == std::vector<std::string>{"FDSTORE=1\nFDNAME=" + host.path("b")});
+    CHECK(connect_to(host.path("b")).is_open());
+}
+
+TEST_CASE("a listener whose file somebody has removed is a problem", "[sockets]")
+{
+    Host host;
+    const Config config = host.config({"a"});
+    Start start{host, config};
+    start.serve(config);
+    fs::remove(host.path("a"));
+    const Sockets::Problems problems = start.sockets.take_places(config);
+    REQUIRE(problems.size() == 1);
+    CHECK_THAT(problems.begin()->second, Contains("socket " + host.path("a")));
+}
+
+TEST_CASE("a front that was left behind is asked to finish when all places are taken, and not before",
+          "[sockets]")
+{
+    Host host;
+    const Config config = host.config({"a", "b"});
+    const UniqueFd control = make_bound_socket(host.path("control")); // who made it is this process
+    const UniqueFd a = make_bound_socket(host.path("a"));
+    const UniqueFd b = make_bound_socket(host.path("b"));
+    Start start{host, config};
+    while (take_connection(control.get()).is_open()) // who asked whose it is
+        ;
+    fs::remove(host.path("b"));
+    std::optional<Stranger> stranger{host.path("b")};
+    CHECK(start.sockets.take_places(config).size() == 1);
+    const UniqueFd asking = take_connection(control.get());
+    REQUIRE(asking.is_open());
+    std::array<char, 256> request{};
+    CHECK(::recv(asking.get(), request.data(), request.size(), MSG_DONTWAIT) < 0);
+    CHECK(errno == EAGAIN);
+    CHECK(start.sockets.has_orphan());
+    stranger.reset();
+    start.serve(config);
+    const ssize_t got = ::recv(asking.get(), request.data(), request.size(), MSG_DONTWAIT);
+    REQUIRE(got > 0);
+    CHECK_THAT(std::string(request.data(), static_cast<std::size_t>(got)), Contains("finish"));
+    CHECK_FALSE(start.sockets.has_orphan());
+}
+
+TEST_CASE("a reload that calls a socket by another name has the very same socket", "[sockets]")
+{
+    Host host;
+    fs::create_directory(host.path("run"));
+    fs::create_directory_symlink(host.path("run"), host.path("var-run"));
+    const Config before = host.config({"var-run/a"});
+    Start start{host, before};
+    start.serve(before);
+    const int socket = listener_of(start, before);
+    Config after = host.config({"run/../run/a"}, 0640);
+    after.listeners.front().name = "another";
+    start.sockets.open(after);
+    CHECK(listener_of(start, after) == socket);
+    start.serve(after);
+    start.sockets.close_all_but(after);
+    CHECK(listener_of(start, after) == socket);
+    CHECK(host.mode("run/a") == 0640);
+    CHECK(connect_to(host.path("run/a")).is_open());
+    SECTION("and back")
+    {
+        start.sockets.open(before);
+        CHECK(listener_of(start, before) == socket);
+    }
+    SECTION("unless the path leads elsewhere since")
+    {
+        fs::create_directory(host.path("elsewhere"));
+        fs::remove(host.path("var-run"));
+        fs::create_directory_symlink(host.path("elsewhere"), host.path("var-run"));
+        const Config elsewhere = host.config({"elsewhere/a"});
+        start.sockets.open(elsewhere);
+        CHECK(listener_of(start, elsewhere) != socket);
+    }
+    SECTION("until the end")
+    {
+        host.leave();
+        start.manager.report_stopping("over");
+        start.sockets.close();
+        CHECK_FALSE(fs::exists(host.path("run/a")));
+    }
+}
+
 TEST_CASE("a unit's socket serves the listener also where its directory has two names", "[sockets]")
 {
     Host host;
@@ -544,5 +681,28 @@ TEST_CASE("of two descriptors for one path, the one that serves it does", "[sock
     const Start start{host, host.config({"a"}), std::move(both)};
     CHECK(host.told() == std::vector<std::string>{"FDSTOREREMOVE=1\nFDNAME=" + host.path("a")});
     CHECK(start.log.lines.size() == 1);
+    CHECK(connect_to(host.path("a")).is_open());
+}
+
+TEST_CASE("of two stored under one path, the one that serves it does, and is stored again", "[sockets]")
+{
+    const auto other = GENERATE("before it", "behind it", "the same one");
+    CAPTURE(other);
+    Host host;
+    const Config config = host.config({"a"});
+    UniqueFd stale = make_bound_socket(host.path("a"));
+    fs::remove(host.path("a"));
+    UniqueFd good = make_bound_socket(host.path("a"));
+    UniqueFd same = duplicate(good.get());
+    std::vector<PassedDescriptor> both = passed(std::move(good), host.path("a"));
+    both.insert(other == std::string{"before it"} ? both.begin() : both.end(),
+                PassedDescriptor{other == std::string{"the same one"} ? std::move(same) : std::move(stale),
+                                 host.path("a")});
+    Start start{host, config, std::move(both)};
+    CHECK(host.told() == std::vector<std::string>{"FDSTOREREMOVE=1\nFDNAME=" + host.path("a")});
+    CHECK(start.log.lines.size() == 1);
+    start.serve(config);
+    CHECK(host.told() == std::vector<std::string>{"FDSTORE=1\nFDNAME=" + host.path("a")});
+    start.sockets.close();
     CHECK(connect_to(host.path("a")).is_open());
 }

@@ -255,9 +255,9 @@ def test_programs_and_plug_ins_that_are_replaced_on_disk_change_nothing_half_way
     assert wrong_answers(postern.ask, SASLDB_LOGINS) == []
 
 
-def reload_that_takes_its_time(daemon, pool):
+def reload_that_takes_its_time(daemon, pool, more=""):
     """Begins a reload whose workers need two seconds to load; returns its answer to come."""
-    daemon.write_config(ONE.format(password="late"))
+    daemon.write_config(ONE.format(password="late") + more)
     answer = pool.submit(control.request, daemon.directory, "reload")
     eventually(lambda: len(daemon.fronts) == 2, "the next front is there")
     return answer
@@ -326,3 +326,40 @@ def test_what_others_have_at_a_path_is_left_to_them(start_postern_conf):
             client.connect(str(file))
     file.unlink()
     assert is_accepted(postern, "first")
+
+
+def test_a_path_that_somebody_comes_to_serve_during_the_reload_is_told_of_until_it_is_ours(start_postern_conf):
+    postern = start_postern_conf(ONE.format(password="first"))
+    file = postern.directory / "b"
+    with ThreadPoolExecutor(1) as pool, socket.socket(socket.AF_UNIX) as stranger:
+        answer = reload_that_takes_its_time(postern, pool, AND_ANOTHER)
+        stranger.bind(str(file))
+        stranger.listen()
+        problem = f"the configuration is in force, but: socket {file} (somebody else serves it: process {os.getpid()} "
+        assert answer.result()["problem"].startswith(problem)
+        assert problem in postern.output
+        assert "and is in force" not in postern.output
+        assert is_accepted(postern, "late", "a")
+        tool = subprocess.run([POSTERN, "reload", "-m", postern.directory], capture_output=True, text=True, timeout=60,
+                              check=False)
+        assert (tool.returncode, tool.stdout) == (1, "")
+        assert tool.stderr.startswith("postern: " + problem)
+    assert control.reload(postern.directory) == ""
+    assert is_accepted(postern, "late", "b")
+    assert sorted(path.name for path in postern.directory.iterdir() if path.is_socket()) == ["a", "b", "control"]
+
+
+def test_a_socket_that_is_called_by_another_name_of_its_directory_stays_as_it_is(start_postern_conf, tmp_path):
+    postern = start_postern_conf(ONE.format(password="first"))
+    other_name = tmp_path / "other-name"
+    other_name.symlink_to(postern.directory)
+    before = inode(postern.sockets["a"])
+    text = ONE.format(password="second").replace("DIR/a", f"{other_name}/a").replace("listener a", "listener another")
+    postern.write_config(text)
+    assert control.reload(postern.directory) == ""
+    assert is_accepted(postern, "second", "another")
+    assert inode(postern.sockets["another"]) == before
+    postern.write_config(ONE.format(password="third"))
+    assert control.reload(postern.directory) == ""
+    assert is_accepted(postern, "third")
+    assert inode(postern.sockets["a"]) == before

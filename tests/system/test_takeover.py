@@ -23,6 +23,23 @@ LOGINS = right_and_wrong(ALICE) + right_and_wrong(BOB)
 FAULT_LOGINS = [Expected("anybody", "good", "", True), Expected("anybody", "bad", "", False)]
 
 
+TWO = """
+[listener a]
+socket = DIR/a
+
+[listener b]
+socket = DIR/b
+
+[backend fault]
+type = fault
+fault_password = {password}
+
+[route]
+default = fault
+failure_delay = 0
+"""
+
+
 @pytest.fixture
 def orphaned(sasldb, start_postern):
     """A daemon whose supervisor is dead; `family` is what it has left behind."""
@@ -135,6 +152,38 @@ def test_who_has_come_to_serve_the_path_keeps_it_beside_a_front_that_was_left_be
             stranger.accept()[0].close()
     assert control.status(orphaned.directory)["supervisor"] == 0, "the old front is as it was"
     end(orphaned.family)
+
+
+def test_a_path_that_somebody_comes_to_serve_during_the_start_is_not_said_to_be_ours(start_postern_conf):
+    postern = orphan(start_postern_conf(TWO.format(password="good")))
+    taken = postern.sockets["b"]
+    postern.write_config(TWO.format(password="late"))
+    successor = subprocess.Popen(postern.command, stderr=subprocess.PIPE, text=True)
+    eventually(lambda: (postern.directory / ".1").exists(), "its sockets wait beside those that are served")
+    taken.unlink()
+    with socket.socket(socket.AF_UNIX) as stranger:
+        stranger.bind(str(taken))
+        stranger.listen()
+        eventually(lambda: control.status(postern.directory)["supervisor"] == successor.pid, "it serves")
+        assert postern.ask("anybody", "late", listener="a").is_accepted
+        assert all(process.is_alive for process in postern.family), "the old front may serve where the new one does not"
+    os.kill(successor.pid, signal.SIGHUP)
+    eventually(lambda: is_accepted(postern, "late", "b"), "the next reload has taken the place")
+    for process in postern.family:
+        process.wait_gone(15)
+    successor.terminate()
+    said = successor.communicate(timeout=20)[1]
+    assert successor.returncode == 0
+    assert f"socket {taken} (somebody else serves it: process {os.getpid()} of user 0 has made it listen)" in said
+    assert f"listening on socket: {postern.sockets['a']}" in said
+    assert f"listening on socket: {taken}" not in said
+
+
+def is_accepted(daemon, password, listener):
+    try:
+        return daemon.ask("anybody", password, listener=listener).is_accepted
+    except OSError:
+        return False
 
 
 def test_a_dead_front_s_control_socket_keeps_no_start_out(orphaned, start_postern):

@@ -104,12 +104,20 @@ class ServiceManager:
 
     def _keep(self, message, descriptors):
         if "FDSTORE" in message:
-            self.store += [(message["FDNAME"], descriptor) for descriptor in descriptors]
+            for descriptor in descriptors:
+                self._store(message["FDNAME"], descriptor)
         if "FDSTOREREMOVE" in message:
             gone = [stored for stored in self.store if stored[0] == message["FDNAME"]]
             self.store = [stored for stored in self.store if stored not in gone]
             for _, descriptor in gone:
                 os.close(descriptor)
+
+    def _store(self, name, descriptor):
+        """What is there already is not stored again, under whichever name (sd_notify(3))."""
+        if any(os.path.sameopenfile(descriptor, stored) for _, stored in self.store):
+            os.close(descriptor)
+        else:
+            self.store.append((name, descriptor))
 
     def states(self):
         """What it said of its state, in the order in which it said so."""
