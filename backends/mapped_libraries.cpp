@@ -59,19 +59,21 @@ void MappedLibraries::note()
         files.emplace(path, known == files_.end() ? FileIdentity::of(path) : known->second);
     }
     files_ = std::move(files);
+    note_directories();
     next_look_at_all_ = clock_.now();
 }
 
+/// A file that is changed after its directory was looked at makes it look otherwise the next time.
 bool MappedLibraries::have_changed()
 {
-    if (clock_.now() < next_look_at_all_ && are_as_seen(directories_))
+    const TimePoint now = clock_.now();
+    if (now < next_look_at_all_ && are_as_seen(directories_))
         return false;
-    directories_ = directories();
-    next_look_at_all_ = clock_.now() + time_between_looks_at_all;
-    const bool have_changed = !are_as_seen(files_);
-    if (have_changed)
-        next_look_at_all_ = clock_.now(); // and so it stays
-    return have_changed;
+    for (auto& [path, identity] : directories_)
+        identity = FileIdentity::of(path);
+    const bool is_as_seen = are_as_seen(files_);
+    next_look_at_all_ = is_as_seen ? now + time_between_looks_at_all : now; // what has changed stays changed
+    return !is_as_seen;
 }
 
 bool MappedLibraries::are_as_seen(const Files& files) noexcept
@@ -81,20 +83,19 @@ bool MappedLibraries::are_as_seen(const Files& files) noexcept
 }
 
 /// Of each path, and of what it leads to if it is a link. Other paths may be directories themselves.
-MappedLibraries::Files MappedLibraries::directories() const
+void MappedLibraries::note_directories()
 {
     namespace fs = std::filesystem;
-    Files found;
+    directories_.clear();
     for (const std::string& path : other_paths_)
-        found.try_emplace(path, FileIdentity::of(path));
+        directories_.try_emplace(path);
     for (const auto& [path, identity] : files_) {
         std::error_code no_matter;
         for (const fs::path& directory : {fs::canonical(fs::path{path}.parent_path(), no_matter),
                                           fs::canonical(path, no_matter).parent_path()})
             if (!directory.empty())
-                found.try_emplace(directory, FileIdentity::of(directory));
+                directories_.try_emplace(directory);
     }
-    return found;
 }
 
 std::vector<std::string> MappedLibraries::mapped_paths()

@@ -57,14 +57,14 @@ private:
     };
 
     [[nodiscard]] static std::vector<std::string> mapped_paths();
-    [[nodiscard]] Files directories() const;
+    void note_directories();
     [[nodiscard]] static bool are_as_seen(const Files& files) noexcept;
     [[nodiscard]] static Generation current_generation();
 
     const Clock& clock_;
     std::vector<std::string> other_paths_;
     Files files_;
-    Files directories_; ///< that they are in, when all of them were looked at last
+    Files directories_; ///< that they are in, as they were when all files were looked at last
     TimePoint next_look_at_all_{};
     Generation generation_;
 };

@@ -59,7 +59,8 @@ RealmUse ldap_group_use(const BackendOptions& options)
     const std::string_view filter = value(options, "ldap_group_filter");
     const std::string_view own_base = value(options, "ldap_group_search_base");
     const std::string_view base = own_base.empty() ? value(options, "ldap_search_base") : own_base;
-    return names_user(filter) ? std::max(use_by_template(base), use_by_template(filter)) : RealmUse::never;
+    const bool is_users_own = names_user(filter) || names_user(base);
+    return is_users_own ? std::max(use_by_template(base), use_by_template(filter)) : RealmUse::never;
 }
 
 /// Of who the user is.
