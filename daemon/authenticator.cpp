@@ -160,9 +160,8 @@ void Authenticator::ask_first(Login& login)
     else if (!shows_password && who_proves(chain, login.request.mechanism).empty())
         refuse(login, {Verdict::rejected, "the first backend of this realm does not serve this mechanism"});
     else
-        refuse(login,
-               {Verdict::unknown_user, "no backend looks at this realm, which is neither default_realm "
-                                       "nor in the route"});
+        refuse(login, {Verdict::unknown_user, "nobody who may be asked looks at this realm, which is neither "
+                                              "default_realm nor in the route"});
 }
 
 void Authenticator::ask_next(Login& login)

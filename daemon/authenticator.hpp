@@ -63,7 +63,7 @@ struct Challenge {
 /// can be tested by hand.
 class Authenticator {
 public:
-    struct Backend {
+    struct BackendTerms {
         std::string name;                               ///< for the log
         std::span<const std::string_view> mechanisms{}; ///< those by challenge that it can prove
         RealmUse realm_use = RealmUse::never;
@@ -71,7 +71,7 @@ public:
 
     struct Settings {
         std::vector<RouteConfig> routes;
-        std::vector<Backend> backends; ///< in the order of the pools
+        std::vector<BackendTerms> backends; ///< in the order of the pools
         std::size_t delayed_max = 1024;
         LogLevel success_level = LogLevel::debug; ///< of the line about an accepted login
         ChallengeKey challenge_key{};
@@ -190,7 +190,7 @@ private:
     Randomness randomness_;
     std::span<WorkerPool> pools_;
     std::vector<Route> routes_; ///< logins refer to them: never changed after construction
-    std::vector<Backend> backends_;
+    std::vector<BackendTerms> backends_;
     std::size_t delayed_max_;
     LogLevel success_level_;
     ChallengeKey challenge_key_;

@@ -39,9 +39,11 @@ namespace {
 
 using namespace std::chrono_literals;
 
-std::vector<Authenticator::Backend> backends_of(const std::vector<PoolSetup>& pools)
+constexpr auto time_between_looks = 1s;
+
+std::vector<Authenticator::BackendTerms> backends_of(const std::vector<PoolSetup>& pools)
 {
-    std::vector<Authenticator::Backend> backends;
+    std::vector<Authenticator::BackendTerms> backends;
     for (const PoolSetup& pool : pools) {
         const BackendType* const type = find_backend_type(pool.type);
         const auto mechanisms = type == nullptr ? std::span<const std::string_view>{} : type->mechanisms;
@@ -63,8 +65,6 @@ LoginCache::Settings cache_settings_of(const CacheConfig& cache)
     constexpr std::size_t kib = 1024;
     return {cache.is_on ? cache_entries_in(cache.size_kib * kib) : 0, cache.lifetime};
 }
-
-constexpr auto time_between_looks = 1s;
 
 void random_bytes(std::span<unsigned char> bytes)
 {

@@ -22,7 +22,7 @@ void apply(const NameRules& rules, Request& request)
 {
     if (rules.splits_realm)
         split_realm(request);
-    if (request.realm.empty())
+    if (request.realm.empty() || is_default_realm(request.realm, rules))
         request.realm = rules.default_realm;
     if (rules.folds_case) {
         request.user = in_lower_case(request.user);

@@ -9,7 +9,6 @@
 #include "daemon/saslauthd_session.hpp"
 
 #include "base/wipe.hpp"
-#include "daemon/login_log.hpp"
 
 #include <algorithm>
 #include <array>

@@ -730,8 +730,21 @@ TEST_CASE("a realm that nobody looks at is one of unknown users, and nobody else
     CHECK(gate.authenticator.counts().decisions[0] == VerdictCounts{});
     CHECK(
         gate.log.lines.back() ==
-        "6 auth failure: [user=alice] [service=smtp] [realm=example.com] [mech=] [reason=no backend looks at "
-        "this realm, which is neither default_realm nor in the route]");
+        "6 auth failure: [user=alice] [service=smtp] [realm=example.com] [mech=] [reason=nobody who may be "
+        "asked looks at this realm, which is neither default_realm nor in the route]");
+}
+
+TEST_CASE("who is not asked because of the realm takes no share of the time", "[authenticator]")
+{
+    Authenticator::Settings settings = two_backends();
+    settings.backends[0].realm_use = RealmUse::always;
+    Gate gate{std::move(settings)};
+    gate.login("alice@example.com", {.names = {.splits_realm = true}, .realm = ""});
+    gate.advance(4s);
+    CHECK(gate.workers[0].killed.empty());
+    gate.advance(4s);
+    CHECK(gate.workers[0].killed.size() == 1);
+    CHECK(gate.log.lines.back().find("no answer within the deadline") != std::string::npos);
 }
 
 TEST_CASE("a backend of which nothing is said looks at no realm", "[authenticator]")

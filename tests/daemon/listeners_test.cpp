@@ -249,6 +249,23 @@ TEST_CASE("where one socket is flooded with logins, what is free goes to another
     CHECK(hall.workers.asked.back().user == "bob");
 }
 
+TEST_CASE("a listener that has to pause keeps no other one from making room", "[listeners]")
+{
+    Hall hall{3};
+    const UniqueFd silent = hall.connect_to_saslauthd();
+    std::list<UniqueFd> busy;
+    for (int i = 0; i < 2; ++i) {
+        busy.push_back(hall.connect_to_dovecot());
+        hall.say(busy.back(), introduction + dovecot_login);
+    }
+    CHECK(hall.workers.asked.size() == 2);
+    const UniqueFd waiting = hall.connect_to_dovecot();
+    CHECK(hall.listeners.displaced() == 0);
+    const UniqueFd newcomer = hall.connect_to_saslauthd();
+    CHECK(hall.listeners.displaced() == 1);
+    CHECK(Hall::is_ended(silent));
+}
+
 TEST_CASE("every session is hurried once, also those that move while others are", "[listeners]")
 {
     Hall hall{8};

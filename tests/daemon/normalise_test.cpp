@@ -46,6 +46,8 @@ TEST_CASE("names become what backends are asked about", "[normalise]")
         {split_and_joined, "alice@example.org", "", "alice@example.org", "example.org", "alice@example.org"},
         // case
         {split, "Alice@Example.ORG", "", "Alice", "Example.ORG", "Alice@Example.ORG"},
+        {split_with_default, "Alice@Example.ORG", "", "Alice", "example.org",
+         "Alice@example.org"}, // one name
         {folded, "Alice@Example.ORG", "", "alice", "example.org", "alice@example.org"},
         {folded, "\u00c4lice ", "", "\u00c4lice ", "", "\u00c4lice "}, // A to Z alone, and blanks stay
     }));
