@@ -6,6 +6,7 @@
 
 #include <array>
 #include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <regex>
 
@@ -308,6 +309,58 @@ TEST_CASE("the error stream of the caller stays as it is", "[log]")
     CHECK((::fcntl(ours.get(), F_GETFL) & O_NONBLOCK) != 0);
     CHECK((::fcntl(callers.get(), F_GETFL) & O_NONBLOCK) == 0);
     CHECK((::fcntl(ours.get(), F_GETFD) & FD_CLOEXEC) != 0);
+}
+
+TEST_CASE("in a log of JSON a line for syslog is an object behind its beginning", "[log]")
+{
+    const TemporaryDirectory directory;
+    SyslogDaemon syslogd{directory.file("log")};
+    DescriptorLog log{{"saslauthd", "                : ", false, true}};
+    log.set_syslog(connect_syslog(directory.file("log").c_str()));
+    log.warning("listening on \"x\"\n");
+    const std::string line = syslogd.next_line().value_or("");
+    const std::size_t end = line.find("]: ");
+    REQUIRE(end != std::string::npos);
+    CHECK_THAT(line, Catch::StartsWith("<36>"));
+    const nlohmann::json object = nlohmann::json::parse(line.substr(end + 3));
+    CHECK(object.size() == 4);
+    CHECK(object.at("level") == "warning");
+    CHECK(object.at("message") == "listening on \"x\"\n");
+    CHECK(object.at("pid") == ::getpid());
+    log.debug("unwanted");
+    log.write_fields(LogLevel::debug, {});
+    CHECK(syslogd.next_line() == std::nullopt);
+}
+
+TEST_CASE("in a log of JSON a line of the stream is an object and nothing else", "[log]")
+{
+    Pipe pipe = make_pipe();
+    DescriptorLog log{{"saslauthd", "prefix", true, true}};
+    log.set_stream(std::move(pipe.write_end));
+    log.debug(std::string(100'000, '\xff'));
+    const std::array fields{JsonField{"event", "login"}, JsonField{"request", std::uint64_t{1}}};
+    log.write_fields(LogLevel::info, fields);
+    const std::string lines = bytes_in(pipe.read_end);
+    const std::size_t end = lines.find('\n');
+    REQUIRE(end < 4096);
+    CHECK(nlohmann::json::parse(lines.substr(0, end)).at("level") == "debug");
+    const nlohmann::json login = nlohmann::json::parse(lines.substr(end + 1));
+    CHECK(login.at("event") == "login");
+    CHECK(login.at("request") == 1);
+}
+
+TEST_CASE("in a log of JSON lost lines are told as an object", "[log]")
+{
+    Pipe pipe = make_pipe();
+    DescriptorLog log{{"saslauthd", "", false, true}};
+    log.set_stream(std::move(pipe.write_end));
+    fill(log);
+    while (!bytes_in(pipe.read_end).empty()) {
+    }
+    log.info("one more");
+    const std::string lines = bytes_in(pipe.read_end);
+    CHECK(nlohmann::json::parse(lines.substr(0, lines.find('\n'))).at("message") ==
+          "1 log lines were dropped");
 }
 
 } // namespace postern

@@ -42,6 +42,18 @@ struct Connection {
 
 } // namespace
 
+TEST_CASE("who a peer is can be asked, also when it has gone", "[peer]")
+{
+    Connection connection;
+    const auto peer = connection.ours->peer();
+    REQUIRE(peer);
+    CHECK(peer->uid == ::getuid());
+    CHECK(peer->pid == static_cast<std::uint32_t>(::getpid()));
+    connection.peer.reset();
+    CHECK(connection.ours->peer()->pid == peer->pid);
+    CHECK_FALSE(PeerSocket{UniqueFd{}}.peer());
+}
+
 TEST_CASE("a peer's bytes, its silence and its end are told apart", "[peer]")
 {
     Connection connection;
