@@ -13,6 +13,7 @@
 #include <array>
 #include <cstring>
 #include <ctime>
+#include <vector>
 
 namespace postern {
 
@@ -21,6 +22,7 @@ namespace {
 constexpr int facility_auth = 4;             // RFC 5424, table 1
 constexpr int facility_authpriv = 10;        // the same
 constexpr std::size_t line_bytes_max = 2048; // less than PIPE_BUF: a pipe with room takes a line whole
+constexpr std::size_t json_bytes_max = 4000; // the same
 
 /// RFC 3164's time, in the C locale; localtime_r opens no file once tzset() has run.
 std::string syslog_time(std::time_t now)
@@ -84,6 +86,40 @@ std::string escaped(std::string_view text, std::size_t bytes_max, Show show)
     return result;
 }
 
+/// RFC 3339, in UTC, to the microsecond.
+std::string utc_text()
+{
+    timespec now{};
+    ::clock_gettime(CLOCK_REALTIME, &now);
+    std::tm utc{};
+    ::gmtime_r(&now.tv_sec, &utc);
+    std::array<char, 64> text{};
+    const std::size_t size = std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%S.", &utc);
+    constexpr long million = 1'000'000;
+    return std::string{text.data(), size} + std::to_string(million + now.tv_nsec / 1000).substr(1) + 'Z';
+}
+
+std::string_view level_text(LogLevel level) noexcept
+{
+    switch (level) {
+    case LogLevel::error: return "error";
+    case LogLevel::warning: return "warning";
+    case LogLevel::notice: return "notice";
+    case LogLevel::info: return "info";
+    case LogLevel::debug: return "debug";
+    }
+    return "invalid";
+}
+
+std::string object_of(LogLevel level, std::span<const JsonField> fields)
+{
+    const std::string time = utc_text();
+    std::vector<JsonField> all{
+        {"time", time}, {"level", level_text(level)}, {"pid", static_cast<std::uint64_t>(::getpid())}};
+    all.insert(all.end(), fields.begin(), fields.end());
+    return json_line(all, json_bytes_max);
+}
+
 std::string loss_text(std::uint64_t lines)
 {
     return std::to_string(lines) + " log lines were dropped";
@@ -110,27 +146,54 @@ void DescriptorLog::write_foreign(LogOrigin origin, LogLevel level, std::string_
 
 void DescriptorLog::write(LogOrigin origin, LogLevel level, std::string_view text) noexcept
 try {
-    if (level == LogLevel::debug && !style_.with_debug)
-        return;
-    if (stream_.is_open() && level <= stream_least_)
-        write_stream(text);
-    if (expects_syslog_)
-        write_syslog(origin, level, text);
+    if (!is_unwanted(level))
+        write_body(origin, level, body_of(level, text));
 } catch (const std::exception&) {
     drop(dropped_by_syslog_); // out of memory: there is nobody left to tell
 }
 
-void DescriptorLog::write_syslog(LogOrigin origin, LogLevel level, std::string_view text)
+void DescriptorLog::write_fields(LogLevel level, std::span<const JsonField> fields) noexcept
+try {
+    if (!is_unwanted(level))
+        write_body(LogOrigin::postern, level, object_of(level, fields));
+} catch (const std::exception&) {
+    drop(dropped_by_syslog_);
+}
+
+bool DescriptorLog::is_unwanted(LogLevel level) const noexcept
 {
-    if (dropped_by_syslog_ > 0 &&
-        send_syslog(LogOrigin::postern, LogLevel::warning, loss_text(dropped_by_syslog_)) == Sent::yes)
+    return level == LogLevel::debug && !style_.with_debug;
+}
+
+/// What stands behind the beginning of a line.
+std::string DescriptorLog::body_of(LogLevel level, std::string_view text) const
+{
+    if (!style_.is_json)
+        return std::string{text.substr(0, line_bytes_max)};
+    const std::array message{JsonField{"message", text}};
+    return object_of(level, message);
+}
+
+void DescriptorLog::write_body(LogOrigin origin, LogLevel level, const std::string& body)
+{
+    if (stream_.is_open() && level <= stream_least_)
+        write_stream(body);
+    if (expects_syslog_)
+        write_syslog(origin, level, body);
+}
+
+void DescriptorLog::write_syslog(LogOrigin origin, LogLevel level, const std::string& body)
+{
+    constexpr LogLevel of_loss = LogLevel::warning;
+    if (dropped_by_syslog_ > 0 && send_syslog(LogOrigin::postern, of_loss,
+                                              body_of(of_loss, loss_text(dropped_by_syslog_))) == Sent::yes)
         dropped_by_syslog_ = 0;
-    Sent sent = send_syslog(origin, level, text);
+    Sent sent = send_syslog(origin, level, body);
     if (sent == Sent::lost && !has_reported_loss_ && on_syslog_lost_) {
         has_reported_loss_ = true;
         on_syslog_lost_();
         if (!has_reported_loss_) // a new socket came at once
-            sent = send_syslog(origin, level, text);
+            sent = send_syslog(origin, level, body);
     }
     if (sent != Sent::yes)
         drop(dropped_by_syslog_);
@@ -148,35 +211,33 @@ const std::string& DescriptorLog::time_text()
     return time_text_;
 }
 
-DescriptorLog::Sent DescriptorLog::send_syslog(LogOrigin origin, LogLevel level, std::string_view text)
+DescriptorLog::Sent DescriptorLog::send_syslog(LogOrigin origin, LogLevel level, const std::string& body)
 {
     if (!syslog_.is_open())
         return Sent::lost;
-    const bool is_ours = origin == LogOrigin::postern;
+    const bool has_prefix = origin == LogOrigin::postern && !style_.is_json;
     const int facility = origin == LogOrigin::foreign_to_authpriv ? facility_authpriv : facility_auth;
     const int priority = facility * 8 + static_cast<int>(level);
     std::string line = '<' + std::to_string(priority) + '>' + time_text() + ' ' + style_.ident + '[' +
-                       std::to_string(::getpid()) + "]: " + (is_ours ? style_.text_prefix : "");
-    line += text.substr(0, line_bytes_max);
+                       std::to_string(::getpid()) + "]: " + (has_prefix ? style_.text_prefix : "") + body;
     if (::send(syslog_.get(), line.data(), line.size(), MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
         return Sent::yes;
     return errno == ECONNREFUSED || errno == ENOTCONN || errno == ECONNRESET || errno == EPIPE ? Sent::lost
                                                                                                : Sent::full;
 }
 
-void DescriptorLog::write_stream(std::string_view text)
+void DescriptorLog::write_stream(const std::string& body)
 {
-    if (dropped_by_stream_ > 0 && send_stream(loss_text(dropped_by_stream_)))
+    if (dropped_by_stream_ > 0 && send_stream(body_of(LogLevel::warning, loss_text(dropped_by_stream_))))
         dropped_by_stream_ = 0;
-    if (!send_stream(text))
+    if (!send_stream(body))
         drop(dropped_by_stream_);
 }
 
-bool DescriptorLog::send_stream(std::string_view text)
+bool DescriptorLog::send_stream(const std::string& body)
 {
-    std::string line = style_.ident + '[' + std::to_string(::getpid()) + "] :";
-    line += text.substr(0, line_bytes_max);
-    line += '\n';
+    const std::string begin = style_.is_json ? "" : style_.ident + '[' + std::to_string(::getpid()) + "] :";
+    const std::string line = begin + body + '\n';
     if (::send(stream_.get(), line.data(), line.size(), MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
         return true;
     pollfd room{stream_.get(), POLLOUT, 0}; // a terminal or pipe of somebody else could not be opened anew

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
 
+#include "base/json_line.hpp"
 #include "base/unique_fd.hpp"
 
 #include <cstdint>
 #include <ctime>
 #include <functional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -33,6 +35,12 @@ public:
         write(level, text);
     }
 
+    /// Whether lines are objects, and write_fields() is for what has more to tell than a text.
+    [[nodiscard]] virtual bool writes_json() const noexcept { return false; }
+
+    /// An event in fields, where writes_json().
+    virtual void write_fields(LogLevel /*level*/, std::span<const JsonField> /*fields*/) noexcept {}
+
     /// Whether LogLevel::debug is written at all: saves making a line that nobody reads.
     [[nodiscard]] virtual bool writes_debug() const noexcept { return true; }
 
@@ -52,6 +60,7 @@ struct LogStyle {
     std::string ident;       ///< the name in front of the process id
     std::string text_prefix; ///< of every text sent to syslog; saslauthd puts 16 blanks and ": " there
     bool with_debug = false; ///< whether LogLevel::debug is written
+    bool is_json = false;    ///< each line is an object: with time, level, pid, and message or fields
 };
 
 /// A Log on descriptors that somebody with the rights for it has opened: a datagram socket connected to
@@ -79,6 +88,8 @@ public:
 
     void write(LogLevel level, std::string_view text) noexcept override;
     void write_foreign(LogOrigin origin, LogLevel level, std::string_view text) noexcept override;
+    void write_fields(LogLevel level, std::span<const JsonField> fields) noexcept override;
+    [[nodiscard]] bool writes_json() const noexcept override { return style_.is_json; }
     [[nodiscard]] bool writes_debug() const noexcept override { return style_.with_debug; }
 
     /// Lines dropped since the start.
@@ -89,12 +100,15 @@ public:
 
 private:
     enum class Sent : std::uint8_t { yes, full, lost };
+    [[nodiscard]] bool is_unwanted(LogLevel level) const noexcept;
+    [[nodiscard]] std::string body_of(LogLevel level, std::string_view text) const;
     void write(LogOrigin origin, LogLevel level, std::string_view text) noexcept;
-    void write_syslog(LogOrigin origin, LogLevel level, std::string_view text);
-    Sent send_syslog(LogOrigin origin, LogLevel level, std::string_view text);
+    void write_body(LogOrigin origin, LogLevel level, const std::string& body);
+    void write_syslog(LogOrigin origin, LogLevel level, const std::string& body);
+    Sent send_syslog(LogOrigin origin, LogLevel level, const std::string& body);
     const std::string& time_text();
-    void write_stream(std::string_view text);
-    bool send_stream(std::string_view text);
+    void write_stream(const std::string& body);
+    bool send_stream(const std::string& body);
     void drop(std::uint64_t& counter) noexcept
     {
         ++counter;

@@ -17,6 +17,15 @@ constexpr int pass_rights = 83; // asm-generic/socket.h
 
 } // namespace
 
+std::optional<PeerIdentity> PeerSocket::peer() const noexcept
+{
+    ucred credentials{};
+    socklen_t size = sizeof credentials;
+    if (::getsockopt(fd(), SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0)
+        return std::nullopt;
+    return PeerIdentity{credentials.uid, static_cast<std::uint32_t>(credentials.pid)};
+}
+
 PeerSocket::Incoming PeerSocket::receive(std::span<char> buffer) noexcept
 {
     const ssize_t got = ::recv(fd(), buffer.data(), buffer.size(), MSG_DONTWAIT);

@@ -12,6 +12,12 @@
 
 namespace postern {
 
+/// The process that connected, as the kernel knows it.
+struct PeerIdentity {
+    std::uint32_t uid = 0;
+    std::uint32_t pid = 0; ///< 0: it is none of ours to see
+};
+
 /// A connected stream socket whose other end belongs to somebody we do not trust. No call on it ever waits.
 ///
 /// Descriptors that a peer sends along are never taken: the kernel refuses them (refuse_descriptors()), or an
@@ -33,6 +39,9 @@ public:
     explicit PeerSocket(UniqueFd socket) noexcept : socket_{std::move(socket)} {}
 
     [[nodiscard]] int fd() const noexcept { return socket_.get(); }
+
+    /// Who connected (SO_PEERCRED), also when it is gone. Nothing when the kernel does not tell.
+    [[nodiscard]] std::optional<PeerIdentity> peer() const noexcept;
 
     [[nodiscard]] Incoming receive(std::span<char> buffer) noexcept;
     /// False when not all of `bytes` went out at once.

@@ -16,7 +16,6 @@
 // would not have been asked about a password counts for nothing.
 #include "daemon/authenticator.hpp"
 
-#include "daemon/login_log.hpp"
 #include "daemon/normalise.hpp"
 
 #include <algorithm>
@@ -42,6 +41,7 @@ Authenticator::Authenticator(const Clock& clock, Log& log, Randomness randomness
     for (Route& route : routes_)
         route.failure_delay = route.config.failure_delay;
     counts_.decisions.resize(backends_.size());
+    counts_.decision_durations.resize(backends_.size());
 }
 
 void Authenticator::authenticate(NormalisedRequest named, const LoginTerms& terms,
@@ -77,10 +77,27 @@ void Authenticator::prove(NormalisedRequest named, const Challenge& challenge, c
         refuse(login, challenge.decision);
 }
 
-void Authenticator::note_outage(const Request& request, std::string_view reason) noexcept
+void Authenticator::note_outage(const Request& request, const LoginOrigin& origin,
+                                std::string_view reason) noexcept
 {
     counts_.verdicts.count(Verdict::unavailable);
-    log_login(log_, success_level_, request, Verdict::unavailable, {}, reason);
+    log_login(log_, success_level_,
+              {.request = request,
+               .verdict = Verdict::unavailable,
+               .reason = reason,
+               .number = ++last_number_,
+               .origin = origin});
+}
+
+void Authenticator::note_refusal(const Request& request, const LoginOrigin& origin,
+                                 std::string_view reason) noexcept
+{
+    log_login(log_, success_level_,
+              {.request = request,
+               .verdict = Verdict::rejected,
+               .reason = reason,
+               .number = ++last_number_,
+               .origin = origin});
 }
 
 Authenticator::Login& Authenticator::begin(NormalisedRequest named, const LoginTerms& terms)
@@ -97,8 +114,8 @@ Authenticator::Login& Authenticator::begin(NormalisedRequest named, const LoginT
         cache_key = cache_->key_of({terms.route, named, asked, realm_use});
     if (!shows_password)
         request.salt = salt_of(request);
-    Login& login = logins_.emplace_back(
-        Login{std::move(request), route, clock_.now(), terms.deadline, std::move(asked)});
+    Login& login = logins_.emplace_back(Login{std::move(request), route, clock_.now(), terms.deadline,
+                                              std::move(asked), ++last_number_, terms.origin});
     login.self = std::prev(logins_.end());
     login.cache_key = cache_key;
     wake_at(login, terms.deadline);
@@ -179,16 +196,19 @@ void Authenticator::ask_next(Login& login)
 void Authenticator::ask(Login& login, std::size_t link)
 {
     login.link_deadline = link_deadline(login, link);
+    login.asked = clock_.now();
     wake_at(login, login.link_deadline);
     const auto asked =
         pool_of(login, link).check(login.request, login.link_deadline, [this, &login](Decision decision) {
             login.job.reset();
             take(login, std::move(decision));
         });
-    if (const auto* declined = std::get_if<WorkerPool::Declined>(&asked))
+    if (const auto* declined = std::get_if<WorkerPool::Declined>(&asked)) {
+        login.asked.reset();
         take(login, {Verdict::unavailable, std::string{declined->reason}});
-    else
+    } else {
         login.job = std::get<JobId>(asked);
+    }
 }
 
 TimePoint Authenticator::link_deadline(const Login& login, std::size_t link) const
@@ -207,6 +227,7 @@ void Authenticator::take(Login& login, Decision decision)
 {
     if (!login.on_challenge || decision.verdict == Verdict::unavailable)
         count(login, decision.verdict);
+    login.asked.reset();
     raise_failure_delay(login, decision.failure_delay);
     login.said.push_back(std::move(decision));
     ask_next(login);
@@ -215,7 +236,10 @@ void Authenticator::take(Login& login, Decision decision)
 /// For the one who is next to say something.
 void Authenticator::count(const Login& login, Verdict verdict)
 {
-    counts_.decisions[login.chain[login.said.size()].backend].count(verdict);
+    const std::size_t backend = login.chain[login.said.size()].backend;
+    counts_.decisions[backend].count(verdict);
+    if (login.asked)
+        counts_.decision_durations[backend][verdict].record(clock_.now() - *login.asked);
 }
 
 /// For good, and for everybody: all refusals of a route look alike.
@@ -268,13 +292,21 @@ void Authenticator::conclude(Login& login, Verdict verdict)
     login.request.password.clear();
     const bool is_login = !login.on_challenge || verdict == Verdict::unavailable;
     if (is_login) {
-        counts_.verdicts.count(verdict);
-        log(login);
+        const Duration took = clock_.now() - login.arrived;
+        count_login(login, took);
+        log(login, took);
     }
     if (is_login && is_refusal(verdict))
         delay(login);
     else
         wake_at(login, TimePoint::min()); // leaves in the next tick(), not inside of whoever asked
+}
+
+/// How long a refusal waits to leave is not in its time.
+void Authenticator::count_login(const Login& login, Duration took)
+{
+    counts_.verdicts.count(login.verdict);
+    (login.is_cached ? counts_.recall_durations : counts_.durations[login.verdict]).record(took);
 }
 
 /// The last one who said what the whole came to; none where nobody was asked.
@@ -286,17 +318,22 @@ std::optional<std::size_t> Authenticator::decisive_link(const Login& login) noex
     return link == 0 ? std::nullopt : std::optional{link - 1};
 }
 
-void Authenticator::log(const Login& login)
+void Authenticator::log(const Login& login, Duration took)
 {
-    if (login.is_cached)
-        return log_cached_login(log_, success_level_, login.request);
+    LoginRecord record{.request = login.request,
+                       .verdict = login.verdict,
+                       .number = login.number,
+                       .origin = login.origin,
+                       .took = took,
+                       .is_cached = login.is_cached};
     const auto link = decisive_link(login);
-    if (!link)
-        return log_login(log_, success_level_, login.request, login.verdict, {},
-                         "no backend is configured for this realm");
-    const std::string_view backend =
-        *link < login.chain.size() ? std::string_view{backends_[login.chain[*link].backend].name} : "";
-    log_login(log_, success_level_, login.request, login.verdict, backend, login.said[*link].reason);
+    if (link && *link < login.chain.size())
+        record.backend = backends_[login.chain[*link].backend].name;
+    if (link)
+        record.reason = login.said[*link].reason;
+    else if (!login.is_cached)
+        record.reason = "no backend is configured for this realm";
+    log_login(log_, success_level_, record);
 }
 
 void Authenticator::delay(Login& login)

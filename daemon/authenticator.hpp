@@ -7,9 +7,11 @@
 #include "daemon/believable_challenge.hpp"
 #include "daemon/config.hpp"
 #include "daemon/login_cache.hpp"
+#include "daemon/login_log.hpp"
 #include "daemon/normalise.hpp"
 #include "daemon/worker_pool.hpp"
 #include "protocol/request.hpp"
+#include "protocol/status.hpp"
 
 #include <cstdint>
 #include <functional>
@@ -25,9 +27,12 @@ namespace postern {
 
 /// What has become of logins since the front started.
 struct LoginCounts {
-    VerdictCounts verdicts;               ///< of whole logins
-    std::vector<VerdictCounts> decisions; ///< of each backend; an answer that came too late is unavailable
-    std::uint64_t left_early = 0;         ///< refusals that made room for others before their moment
+    VerdictCounts verdicts;                 ///< of whole logins
+    std::vector<VerdictCounts> decisions;   ///< of each backend; an answer that came too late is unavailable
+    std::uint64_t left_early = 0;           ///< refusals that made room for others before their moment
+    OfVerdicts<LatencyHistogram> durations; ///< of logins that were not recalled
+    LatencyHistogram recall_durations;      ///< of those that were
+    std::vector<OfVerdicts<LatencyHistogram>> decision_durations; ///< of each backend, where it was asked
 };
 
 /// What the listener that a login came in by has to say about it.
@@ -35,6 +40,7 @@ struct LoginTerms {
     TimePoint deadline; ///< by then it is decided
     const NameRules& names;
     std::size_t route = 0; ///< index into Config::routes
+    LoginOrigin origin{};
 };
 
 /// What became of a login.
@@ -102,7 +108,10 @@ public:
 
     /// An outage before anybody could be asked: counted, and logged as any other. Its verdict is the
     /// caller's to tell.
-    void note_outage(const Request& request, std::string_view reason) noexcept;
+    void note_outage(const Request& request, const LoginOrigin& origin, std::string_view reason) noexcept;
+
+    /// A refusal about which nobody has to be asked: logged, and not counted.
+    void note_refusal(const Request& request, const LoginOrigin& origin, std::string_view reason) noexcept;
 
     /// Ends what is due. Returns when to call it again.
     TimePoint tick();
@@ -127,12 +136,15 @@ private:
         TimePoint arrived;
         TimePoint deadline;
         Chain chain;
+        std::uint64_t number; ///< in the order of arrival
+        LoginOrigin origin;
         OnOutcome on_outcome{};
         OnChallenge on_challenge{};                 ///< instead: it is no login yet
         std::vector<Decision> said{};               ///< by the links so far
         std::optional<LoginCache::Key> cache_key{}; ///< none: it can be neither recalled nor kept
         bool is_cached = false;                     ///< it was recalled
         std::optional<JobId> job{};                 ///< while a pool has it
+        std::optional<TimePoint> asked{};           ///< since when
         TimePoint link_deadline{};                  ///< until when
         Verdict verdict = Verdict::unavailable;     ///< once it is concluded
         TimePoint wakes{}; ///< the link's deadline or, once it is refused, the moment to leave
@@ -157,6 +169,7 @@ private:
 
     void take(Login& login, Decision decision);
     void count(const Login& login, Verdict verdict);
+    void count_login(const Login& login, Duration took);
     void raise_failure_delay(const Login& login, std::chrono::milliseconds asked);
     void give_up(Login& login);
     void conclude_challenge(Login& login);
@@ -166,7 +179,7 @@ private:
     [[nodiscard]] static std::string_view reply_to(const Login& login) noexcept;
     [[nodiscard]] static Challenge challenge_of(const Login& login);
     [[nodiscard]] std::string salt_of(const Request& request) const;
-    void log(const Login& login);
+    void log(const Login& login, Duration took);
     void delay(Login& login);
     void leave(Login& login);
     void wake_at(Login& login, TimePoint when);
@@ -197,6 +210,7 @@ private:
     std::string host_name_;
     LoginCache* cache_;
     LoginCounts counts_;
+    std::uint64_t last_number_ = 0;
     std::list<Login> logins_;
     std::set<Login*, ByWaking> waking_;   ///< every login
     std::set<Login*, ByArrival> delayed_; ///< the refused ones

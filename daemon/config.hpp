@@ -135,6 +135,7 @@ struct Config {
     bool stays_in_foreground = false;
     bool is_verbose = false;
     LogTarget log = LogTarget::syslog;
+    bool logs_json = false; ///< an object a line
 
     std::uint32_t delayed_max = 1024;    ///< refusals that wait for their moment
     std::uint32_t sessions_max = 16'384; ///< or fewer, as the limit on descriptors says

@@ -13,10 +13,19 @@ namespace {
 
 using namespace std::chrono_literals;
 
+/// A target, a format, or both. Without a target it stays what it is; without "json" lines are text.
 void set_log(Config& config, const std::string& value)
 {
-    static constexpr std::array<std::string_view, 2> words{"syslog", "stderr"};
-    config.log = parse_word(value, words) == 0 ? LogTarget::syslog : LogTarget::stderr_only;
+    static constexpr std::array<std::string_view, 3> words{"syslog", "stderr", "json"};
+    std::array<bool, words.size()> named{};
+    for (const std::string& word : words_of(value))
+        named.at(parse_word(word, words)) = true;
+    const auto [syslog, stream, json] = named;
+    if ((!syslog && !stream && !json) || (syslog && stream))
+        throw ConfigError{shown(value) + ": syslog or stderr, json, or one of the two and json was expected"};
+    config.logs_json = json;
+    if (syslog || stream)
+        config.log = syslog ? LogTarget::syslog : LogTarget::stderr_only;
 }
 
 void set_run_directory(Config& config, const std::string& value)
@@ -114,7 +123,7 @@ constexpr std::array<ConfigKey<Config>, 6> of_daemon{{
      "the unprivileged account (default postern)"},
     {"run_directory", set_run_directory},
     {"state_directory", set<&Config::state_directory, parse_path>},
-    {"log", set_log, "TARGET", "syslog (default) or stderr"},
+    {"log", set_log, "TARGET", "syslog (default) or stderr; json, alone or behind it: an object a line"},
     {"delayed_max", set_number<&Config::delayed_max, 1, 65'536>, "N",
      "refusals that wait for their moment (default 1024)"},
     {"sessions_max", set_number<&Config::sessions_max, 1, 65'536>, "N",

@@ -10,7 +10,6 @@
 #include "base/base64.hpp"
 #include "base/log.hpp"
 #include "base/wipe.hpp"
-#include "daemon/login_log.hpp"
 #include "daemon/normalise.hpp"
 
 #include <sodium.h>
@@ -196,6 +195,7 @@ void DovecotSession::hear(Logins::iterator login, std::optional<std::string_view
             step = take(words);
     } catch (const std::bad_alloc&) {
         services_.authenticator.note_outage(request_of(login->second, login->second.account, {}),
+                                            origin(services_.log, socket_),
                                             "no memory for passwords is free");
         return tell_unavailable(login);
     }
@@ -361,7 +361,7 @@ void DovecotSession::refuse(Logins::iterator login, std::string user, std::strin
     Request request = request_of(login->second, std::move(user), {});
     const NormalisedRequest named = request.user.empty() ? NormalisedRequest{.request = std::move(request)}
                                                          : normalise(std::move(request), listener().names);
-    log_login(services_.log, LogLevel::debug, named.request, Verdict::rejected, {}, why);
+    services_.authenticator.note_refusal(named.request, origin(services_.log, socket_), why);
     fail(login, {.user = named.has_user() ? named.account : "", .code = code});
 }
 
@@ -398,7 +398,8 @@ Request DovecotSession::request_of(const DovecotLogin& login, std::string user, 
 
 LoginTerms DovecotSession::terms() const
 {
-    return {services_.loop.clock().now() + listener().deadline, listener().names, listener().route};
+    return {services_.loop.clock().now() + listener().deadline, listener().names, listener().route,
+            origin(services_.log, socket_)};
 }
 
 DovecotLogins::Serial DovecotSession::begin_work(Logins::iterator login)

@@ -286,8 +286,13 @@ StatusReport Front::status() const
                                     std::string{protocol_text(listener.protocol)}});
     report.cache = cache_.status();
     report.backends = workforce_.status();
-    for (std::size_t i = 0; i < report.backends.size(); ++i)
+    for (std::size_t i = 0; i < report.backends.size(); ++i) {
         report.backends[i].decisions = authenticator_.counts().decisions[i];
+        report.backends[i].durations = durations_of(authenticator_.counts().decision_durations[i]);
+    }
+    report.durations = durations_of(authenticator_.counts().durations);
+    report.cache.durations = durations_of(authenticator_.counts().recall_durations);
+    report.duration_bounds_us = duration_bounds_us();
     return report;
 }
 

@@ -51,7 +51,8 @@ std::chrono::milliseconds longest_deadline(const Config& config)
 
 LogStyle log_style(const Config& config)
 {
-    return {config.ident, config.is_drop_in ? std::string(16, ' ') + ": " : "", config.is_verbose};
+    return {config.ident, config.is_drop_in ? std::string(16, ' ') + ": " : "", config.is_verbose,
+            config.logs_json};
 }
 
 Generation::Generation(const Services& services, GenerationOwner& owner, Config config, Sockets sockets,
@@ -111,7 +112,7 @@ void Generation::send_front_setup(MessageSocket& channel)
     setup.supervisor = static_cast<std::uint32_t>(::getpid());
     setup.waits_to_open = waits_to_open_;
     setup.log_style = log_style(config_);
-    setup.success_level = config_.is_drop_in ? LogLevel::debug : LogLevel::info;
+    setup.success_level = config_.is_drop_in && !config_.logs_json ? LogLevel::debug : LogLevel::info;
     setup.delayed_max = config_.delayed_max;
     setup.sessions_max = config_.sessions_max;
     setup.listeners = config_.listeners;

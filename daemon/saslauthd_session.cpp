@@ -99,7 +99,8 @@ void SaslauthdSession::use(const saslauthd::Fields& fields)
     try {
         named.request.password = Secret{services_.secrets, fields.password};
     } catch (const std::bad_alloc&) { // no slot is free: the outage of this login
-        services_.authenticator.note_outage(named.request, "no memory for passwords is free");
+        services_.authenticator.note_outage(named.request, origin(services_.log, socket_),
+                                            "no memory for passwords is free");
         return answer(Outcome{.verdict = Verdict::unavailable}, fields.has_bytes_behind);
     }
     state_ = State::authenticating;
@@ -108,8 +109,9 @@ void SaslauthdSession::use(const saslauthd::Fields& fields)
     timer_.cancel();
     services_.on_activity(self_);
     received_.clear();
-    services_.authenticator.authenticate(std::move(named), {deadline_, listener().names, listener().route},
-                                         [this](const Outcome& outcome) { answer(outcome, drains_); });
+    services_.authenticator.authenticate(
+        std::move(named), {deadline_, listener().names, listener().route, origin(services_.log, socket_)},
+        [this](const Outcome& outcome) { answer(outcome, drains_); });
 }
 
 void SaslauthdSession::refuse(const saslauthd::Refused& refused)

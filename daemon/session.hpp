@@ -3,6 +3,7 @@
 
 #include "base/event_loop.hpp"
 #include "base/log.hpp"
+#include "base/peer_socket.hpp"
 #include "base/randomness.hpp"
 #include "base/secret.hpp"
 #include "daemon/authenticator.hpp"
@@ -55,6 +56,13 @@ public:
 
     /// That it came in by.
     [[nodiscard]] const ListenerConfig& listener() const noexcept { return listener_; }
+
+protected:
+    /// Of its logins. The peer costs a system call: it is asked for where the log has a place for it.
+    [[nodiscard]] LoginOrigin origin(const Log& log, const PeerSocket& socket) const noexcept
+    {
+        return {listener_.name, log.writes_json() ? socket.peer() : std::nullopt};
+    }
 
 private:
     const ListenerConfig& listener_;

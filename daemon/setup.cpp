@@ -130,7 +130,7 @@ void transfer(Archive& archive, Account& account)
 template <typename Archive>
 void transfer(Archive& archive, LogStyle& style)
 {
-    transfer_all(archive, style.ident, style.text_prefix, style.with_debug);
+    transfer_all(archive, style.ident, style.text_prefix, style.with_debug, style.is_json);
 }
 
 template <typename Archive>

@@ -127,6 +127,7 @@ private:
     const ReadConfig& read_config_;
     std::string run_directory_path_;
     LogTarget log_target_;
+    bool logs_json_;
     DescriptorLog log_;
     HeldChallengeKey challenge_key_{log_};
     UniqueFd program_;
@@ -158,6 +159,7 @@ Supervisor::Supervisor(const ReadConfig& read_config, Config config, ServiceEnvi
     : read_config_{read_config}
     , run_directory_path_{config.run_directory}
     , log_target_{config.log}
+    , logs_json_{config.logs_json}
     , log_{open_log(config)}
     , program_{open_own_program()}
     , loop_{clock_}
@@ -277,8 +279,8 @@ void Supervisor::refuse_change_of(const Config& config) const
 {
     if (config.run_directory != run_directory_path_)
         throw ConfigError{"another run_directory takes a restart"};
-    if (config.log != log_target_)
-        throw ConfigError{"another target of the log takes a restart"};
+    if (config.log != log_target_ || config.logs_json != logs_json_)
+        throw ConfigError{"another target or format of the log takes a restart"};
 }
 
 /// The new front is told to open first: at no time does nobody accept connections.

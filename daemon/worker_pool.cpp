@@ -96,6 +96,7 @@ std::variant<JobId, WorkerPool::Declined> WorkerPool::check(const Request& reque
     }
     const JobId job = jobs_.add(request, now, deadline, std::move(on_decision));
     dispatch();
+    counts_.waiting_longest = std::max(counts_.waiting_longest, waiting());
     return job;
 }
 
@@ -423,14 +424,18 @@ void WorkerPool::give_waiting()
 bool WorkerPool::give(WorkerId worker, JobId job, const JobQueue::Job& details)
 {
     const ServerSet left_alone = servers_.left_alone();
-    const Duration time = details.deadline - clock_.now();
+    const TimePoint now = clock_.now();
+    const Duration time = details.deadline - now;
     const bool is_there = host_.ask(worker, job, time, left_alone, *details.request);
     has_probed_last_ = false;
-    if (is_there)
-        workers_.begin(worker, {State::busy, time, job, left_alone}, clock_.now());
-    else
+    if (!is_there) {
         lose(worker);
-    return is_there;
+        return false;
+    }
+    workers_.begin(worker, {State::busy, time, job, left_alone}, clock_.now());
+    if (details.hand_backs == 0)
+        counts_.waits.record(now - details.arrived);
+    return true;
 }
 
 void WorkerPool::probe_if_due()

@@ -3,6 +3,7 @@
 
 #include "base/back_off.hpp"
 #include "base/clock.hpp"
+#include "base/latency_histogram.hpp"
 #include "daemon/config.hpp"
 #include "daemon/job_queue.hpp"
 #include "daemon/server_health.hpp"
@@ -57,9 +58,11 @@ public:
     /// What happened to it since the start.
     struct Counts {
         std::uint64_t workers_started = 0;
-        std::uint64_t workers_lost = 0; ///< ended by themselves, or had to be killed
-        std::uint64_t declined = 0;     ///< requests that found the queue full, or nobody who could be asked
-        std::uint64_t outwaited = 0;    ///< requests for which no worker was free in time
+        std::uint64_t workers_lost = 0;  ///< ended by themselves, or had to be killed
+        std::uint64_t declined = 0;      ///< requests that found the queue full, or nobody who could be asked
+        std::uint64_t outwaited = 0;     ///< requests for which no worker was free in time
+        std::size_t waiting_longest = 0; ///< the most that ever waited
+        LatencyHistogram waits;          ///< from the request to the first worker that got it
     };
 
     /// `backend` is an index into Config::backends; `servers` are its own.

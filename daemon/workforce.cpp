@@ -85,6 +85,8 @@ std::vector<BackendStatus> Workforce::status() const
         backend.workers_started = pool.counts().workers_started;
         backend.workers_lost = pool.counts().workers_lost;
         backend.servers = status_of(pool.servers());
+        backend.waiting_longest = pool.counts().waiting_longest;
+        backend.waits = durations_of(pool.counts().waits);
         all.push_back(std::move(backend));
     }
     return all;

@@ -23,7 +23,7 @@ namespace {
 using Json = nlohmann::json;                ///< to look things up in
 using OrderedJson = nlohmann::ordered_json; ///< to be read by people, in the order it was made in
 
-constexpr int depth_max = 8; ///< a worker's and a server's fields are at 6
+constexpr int depth_max = 8; ///< a duration's counts are at 7
 constexpr std::size_t items_max = 4096;
 constexpr std::size_t shown_bytes_max = 64; ///< of what a problem repeats
 
@@ -31,6 +31,23 @@ constexpr std::array all_commands{Command::status, Command::reload, Command::fin
 
 template <typename Value, typename Type>
 concept Is = std::same_as<std::remove_const_t<Value>, Type>;
+
+void visit_members(auto& visit, Is<Durations> auto& durations)
+{
+    visit("count", durations.count);
+    visit("sum_us", durations.sum_us);
+    visit("p50_us", durations.p50_us);
+    visit("p90_us", durations.p90_us);
+    visit("p99_us", durations.p99_us);
+    visit("max_us", durations.max_us);
+    visit("within", durations.within);
+}
+
+void visit_members(auto& visit, Is<OfVerdicts<Durations>> auto& durations)
+{
+    for (const Verdict verdict : all_verdicts)
+        visit(std::string{verdict_text(verdict)}.c_str(), durations[verdict]);
+}
 
 void visit_members(auto& visit, Is<WorkerStatus> auto& worker)
 {
@@ -64,6 +81,9 @@ void visit_members(auto& visit, Is<BackendStatus> auto& backend)
     visit("workers_lost", backend.workers_lost);
     visit("decisions", backend.decisions);
     visit("servers", backend.servers);
+    visit("waiting_longest", backend.waiting_longest);
+    visit("waits", backend.waits);
+    visit("durations", backend.durations);
 }
 
 void visit_members(auto& visit, Is<CacheStatus> auto& cache)
@@ -74,6 +94,7 @@ void visit_members(auto& visit, Is<CacheStatus> auto& cache)
     visit("misses", cache.misses);
     visit("outdated", cache.outdated);
     visit("evicted", cache.evicted);
+    visit("durations", cache.durations);
 }
 
 void visit_members(auto& visit, Is<ListenerStatus> auto& listener)
@@ -102,6 +123,8 @@ void visit_members(auto& visit, Is<StatusReport> auto& report)
     visit("cache", report.cache);
     visit("listeners", report.listeners);
     visit("backends", report.backends);
+    visit("durations", report.durations);
+    visit("duration_bounds_us", report.duration_bounds_us);
 }
 
 /// Makes an object, member by member.

@@ -52,6 +52,7 @@ test_packages=(
     postfix
     procps
     python3
+    python3-prometheus-client
     python3-pytest
     rsyslog
     sasl2-bin

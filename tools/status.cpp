@@ -2,18 +2,17 @@
 #include "tools/status.hpp"
 
 #include "tools/control_client.hpp"
-#include "tools/text_table.hpp"
+#include "tools/openmetrics.hpp"
+#include "tools/status_text.hpp"
+#include "tools/status_watch.hpp"
 
-#include <algorithm>
-#include <array>
 #include <boost/program_options/value_semantic.hpp>
 #include <chrono>
 #include <cstdlib>
 #include <ctime>
-#include <initializer_list>
 #include <iostream>
+#include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 namespace postern {
@@ -23,229 +22,99 @@ namespace po = boost::program_options;
 namespace {
 
 constexpr int seconds_of_patience = 15;
-constexpr TextTable::Align right = TextTable::Align::right;
+constexpr double seconds_between_looks = 2;
 
 struct StatusOptions {
     ControlOptions control;
     bool wants_json = false;
+    bool wants_openmetrics = false;
+    double interval = 0; ///< seconds; 0: one look is enough
 };
 
 OptionRules rules_for(StatusOptions& values)
 {
     OptionRules rules;
-    rules.synopsis = "postern status [options]";
+    rules.synopsis = "postern status [--json | --openmetrics] [--watch [SECONDS]] [options]";
     add_control_options(rules, values.control, seconds_of_patience);
-    rules.options.add_options()("json", po::bool_switch(&values.wants_json), "as one line of JSON");
-    rules.notes = "BUSY counts workers that have a request, prepare for the next one, or probe a\nserver.\n\n"
-                  "Ends with status 0 when the daemon has told its status, " +
-                  std::string{control_status_notes};
+    auto add = rules.options.add_options();
+    add("json", po::bool_switch(&values.wants_json), "as one line of JSON");
+    add("openmetrics", po::bool_switch(&values.wants_openmetrics),
+        "as metrics, in the text format of OpenMetrics 1.0");
+    add("watch",
+        po::value(&values.interval)->implicit_value(seconds_between_looks, "2")->value_name("SECONDS"),
+        "look again and again, with logins a second since the last look; on a terminal in one place, until "
+        "Ctrl-C");
+    rules.notes =
+        "BUSY counts workers that have a request, prepare for the next one, or probe a\nserver. Half "
+        "of the answers took no longer than P50, 99 of 100 no longer than P99;\nthe delay of refusals "
+        "is not in it. Everything is counted since the front started.\n\n"
+        "Ends with status 0 when the daemon has told its status, " +
+        std::string{control_status_notes};
     return rules;
 }
 
-/// The front that told it has read what strangers sent, and the terminal is root's.
-StatusReport harmless(StatusReport report)
+/// "--watch 5" as "--watch=5": a value that may be missing has to be attached.
+std::vector<std::string> with_interval_attached(Arguments arguments)
 {
-    const auto clean = [](std::string& text) { text = printable(text); };
-    clean(report.version);
-    for (ListenerStatus& listener : report.listeners)
-        for (std::string* text : {&listener.name, &listener.socket, &listener.route, &listener.protocol})
-            clean(*text);
-    for (BackendStatus& backend : report.backends) {
-        clean(backend.name);
-        clean(backend.type);
-        for (WorkerStatus& worker : backend.workers)
-            clean(worker.state);
-        for (ServerStatus& server : backend.servers)
-            for (std::string* text : {&server.name, &server.state, &server.problem})
-                clean(*text);
+    std::vector<std::string> words;
+    for (char* const argument : arguments) {
+        const std::string_view text{argument};
+        const bool is_number =
+            !text.empty() && text.find_first_not_of("0123456789.") == std::string_view::npos;
+        if (is_number && !words.empty() && words.back() == "--watch")
+            words.back().append("=").append(text);
+        else
+            words.emplace_back(text);
     }
-    return report;
+    return words;
 }
 
-std::string local_time(std::int64_t seconds)
+/// Throws UsageError when the options make no sense together.
+void check(const StatusOptions& values, bool watches)
 {
-    const std::time_t time = seconds;
-    std::tm parts{};
-    std::array<char, 64> text{};
-    if (::localtime_r(&time, &parts) == nullptr)
-        return "a time unknown";
-    return {text.data(), std::strftime(text.data(), text.size(), "%Y-%m-%d %H:%M:%S", &parts)};
+    if (values.wants_json && values.wants_openmetrics)
+        throw UsageError{"--json and --openmetrics exclude each other"};
+    if (watches && values.wants_openmetrics)
+        throw UsageError{
+            "--watch and --openmetrics exclude each other: who collects metrics looks again himself"};
+    if (watches && !(values.interval >= 0.1 && values.interval <= 86400))
+        throw UsageError{"--watch expects seconds, from 0.1 to 86400"};
 }
 
-/// The two largest units of it: "3 d 4 h".
-std::string duration_text(std::int64_t seconds)
+void print(const StatusOptions& values, const control::Reply& reply)
 {
-    const auto two = [](std::int64_t large, const char* large_unit, std::int64_t small,
-                        const char* small_unit) {
-        return std::to_string(large) + ' ' + large_unit + ' ' + std::to_string(small) + ' ' + small_unit;
-    };
-    if (seconds >= 86400)
-        return two(seconds / 86400, "d", seconds % 86400 / 3600, "h");
-    if (seconds >= 3600)
-        return two(seconds / 3600, "h", seconds % 3600 / 60, "min");
-    if (seconds >= 60)
-        return two(seconds / 60, "min", seconds % 60, "s");
-    return std::to_string(std::max<std::int64_t>(seconds, 0)) + " s";
-}
-
-std::string headline(const StatusReport& report, std::int64_t now)
-{
-    const std::int64_t began = std::clamp<std::int64_t>(report.since, 0, now);
-    std::string text = "Postern " + report.version + ", counting since " + local_time(began) + " (" +
-                       duration_text(now - began) + ")\n";
-    if (report.is_finishing)
-        text += "finishing: who has connected is served, nobody new is\n";
-    return text;
-}
-
-std::string processes(const StatusReport& report)
-{
-    TextTable table{{{"PROCESS", {}}, {"PID", right}, {"STATE", {}}, {"ANSWERS", right}}};
-    if (report.supervisor != 0)
-        table.add({"supervisor", std::to_string(report.supervisor), "", ""});
-    table.add({"front", std::to_string(report.front), "", ""});
-    for (const BackendStatus& backend : report.backends)
-        for (const WorkerStatus& worker : backend.workers)
-            table.add({"worker of " + backend.name, std::to_string(worker.pid), worker.state,
-                       std::to_string(worker.answers)});
-    const std::string_view gone = report.supervisor == 0 ? "supervisor: gone (the front serves on)\n" : "";
-    return table.text().append(gone);
-}
-
-std::string listeners(const StatusReport& report)
-{
-    TextTable table{{{"LISTENER", {}}, {"PROTOCOL", {}}, {"ROUTE", {}}, {"SOCKET", {}}}};
-    for (const ListenerStatus& listener : report.listeners)
-        table.add({listener.name, listener.protocol, listener.route, listener.socket});
-    return table.text();
-}
-
-std::string workers_in(const BackendStatus& backend, std::initializer_list<std::string_view> states)
-{
-    return std::to_string(std::ranges::count_if(backend.workers, [states](const WorkerStatus& worker) {
-        return std::ranges::find(states, worker.state) != states.end();
-    }));
-}
-
-std::string backends(const StatusReport& report)
-{
-    TextTable table{{{"BACKEND", {}},
-                     {"TYPE", {}},
-                     {"IDLE", right},
-                     {"BUSY", right},
-                     {"STARTING", right},
-                     {"KEPT", right},
-                     {"MAX", right},
-                     {"STARTED", right},
-                     {"LOST", right}}};
-    for (const BackendStatus& backend : report.backends)
-        table.add({backend.name, backend.type, workers_in(backend, {"idle"}),
-                   workers_in(backend, {"busy", "preparing", "probing"}), workers_in(backend, {"starting"}),
-                   std::to_string(backend.workers_ready), std::to_string(backend.workers_max),
-                   std::to_string(backend.workers_started), std::to_string(backend.workers_lost)});
-    return table.text();
-}
-
-std::string queues(const StatusReport& report)
-{
-    TextTable table{
-        {{"QUEUE OF", {}}, {"WAITING", right}, {"MAX", right}, {"DECLINED", right}, {"OUTWAITED", right}}};
-    for (const BackendStatus& backend : report.backends)
-        table.add({backend.name, std::to_string(backend.waiting), std::to_string(backend.queue_max),
-                   std::to_string(backend.declined), std::to_string(backend.outwaited)});
-    return table.text();
-}
-
-std::vector<std::string> server_row(const std::string& backend, const ServerStatus& server, std::int64_t now)
-{
-    const bool is_down = server.down_since != 0;
-    const std::string down_for =
-        is_down ? duration_text(now - std::clamp<std::int64_t>(server.down_since, 0, now)) : "";
-    const std::string probe = is_down ? std::to_string(server.next_probe_ms) + " ms" : "";
-    return {backend, server.state, std::to_string(server.failures), down_for, probe, server.name};
-}
-
-/// Empty when no backend has any. What each said last stands below, since it may be long.
-std::string servers(const StatusReport& report, std::int64_t now)
-{
-    TextTable table{{{"SERVER OF", {}},
-                     {"STATE", {}},
-                     {"FAILURES", right},
-                     {"DOWN FOR", right},
-                     {"PROBE IN", right},
-                     {"SERVER", {}}}};
-    std::string problems;
-    bool is_empty = true;
-    for (const BackendStatus& backend : report.backends)
-        for (const ServerStatus& server : backend.servers) {
-            is_empty = false;
-            table.add(server_row(backend.name, server, now));
-            if (!server.problem.empty())
-                problems += "last problem of " + server.name + ": " + server.problem + '\n';
-        }
-    return is_empty ? "" : '\n' + table.text() + problems;
-}
-
-std::vector<std::string> verdict_row(std::string name, const VerdictCounts& counts)
-{
-    std::vector<std::string> row{std::move(name)};
-    for (const Verdict verdict : all_verdicts)
-        row.push_back(std::to_string(counts.of(verdict)));
-    return row;
-}
-
-std::string verdicts(const StatusReport& report)
-{
-    std::vector<TextTable::Column> columns{{"VERDICTS", {}}};
-    for (const Verdict verdict : all_verdicts)
-        columns.push_back({std::string{verdict_text(verdict)}, right});
-    TextTable table{std::move(columns)};
-    for (const BackendStatus& backend : report.backends)
-        table.add(verdict_row("of " + backend.name, backend.decisions));
-    table.add(verdict_row("of all logins", report.logins));
-    return table.text();
-}
-
-std::string fronts_own(const StatusReport& report)
-{
-    TextTable table{{{"FRONT", {}}, {"NOW", right}, {"MAX", right}, {"MADE ROOM", right}}};
-    table.add({"sessions", std::to_string(report.sessions), std::to_string(report.sessions_max),
-               std::to_string(report.sessions_displaced)});
-    table.add({"delayed refusals", std::to_string(report.delayed), std::to_string(report.delayed_max),
-               std::to_string(report.left_early)});
-    return table.text() + "log lines dropped: " + std::to_string(report.log_lines_dropped) + '\n';
-}
-
-std::string cache_line(const CacheStatus& cache)
-{
-    if (cache.entries_max == 0)
-        return "cache: none\n";
-    return "cache: " + std::to_string(cache.entries) + " of " + std::to_string(cache.entries_max) +
-           " logins, " + std::to_string(cache.hits) + " hits, " + std::to_string(cache.misses) + " misses\n";
+    if (values.wants_json)
+        std::cout << reply.status_json << '\n';
+    else if (values.wants_openmetrics)
+        std::cout << openmetrics_text(*reply.status);
+    else
+        std::cout << status_text(*reply.status, std::time(nullptr));
 }
 
 } // namespace
 
-std::string status_text(const StatusReport& report, std::int64_t now)
-{
-    const StatusReport shown = harmless(report);
-    return headline(shown, now) + '\n' + processes(shown) + '\n' + listeners(shown) + '\n' + backends(shown) +
-           servers(shown, now) + '\n' + queues(shown) + '\n' + verdicts(shown) + '\n' + fronts_own(shown) +
-           cache_line(shown.cache);
-}
-
 int run_status(Arguments arguments)
 {
     StatusOptions values;
-    if (!parse_options(rules_for(values), {arguments.begin(), arguments.end()}))
+    std::vector<std::string> words = with_interval_attached(arguments);
+    std::vector<char*> pointers;
+    for (std::string& word : words)
+        pointers.push_back(word.data());
+    const auto given = parse_options(rules_for(values), pointers);
+    if (!given)
         return EXIT_SUCCESS;
-    const ControlOutcome outcome = ask_daemon(values.control, control::Command::status);
+    const bool watches = given->contains("watch");
+    check(values, watches);
+    const auto ask = [&values] { return ask_daemon(values.control, control::Command::status); };
+    if (watches) {
+        const std::chrono::duration<double> interval{values.interval};
+        return watch_status(ask, std::chrono::duration_cast<std::chrono::milliseconds>(interval),
+                            values.wants_json);
+    }
+    const ControlOutcome outcome = ask();
     if (outcome.kind != ControlOutcome::Kind::answered || !outcome.reply.is_ok)
         return report_trouble(outcome);
-    if (values.wants_json)
-        std::cout << outcome.reply.status_json << '\n';
-    else
-        std::cout << status_text(*outcome.reply.status, std::time(nullptr));
+    print(values, outcome.reply);
     return EXIT_SUCCESS;
 }
 

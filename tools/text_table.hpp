@@ -23,6 +23,9 @@ public:
     /// As many cells as there are columns.
     void add(std::vector<std::string> row);
 
+    /// Whether there is nothing below the titles.
+    [[nodiscard]] bool is_empty() const noexcept { return rows_.size() == 1; }
+
     /// With the titles in the first line; no line ends in a blank.
     [[nodiscard]] std::string text() const;
 

@@ -616,6 +616,52 @@ TEST_CASE("logins are counted by what became of them, and answers by who gave th
     CHECK(counts.decisions.at(1).of(Verdict::rejected) == 1);
 }
 
+TEST_CASE("it is measured how long each backend took, and the whole without the delay", "[authenticator]")
+{
+    Gate gate{routes({route_to({ChainLink{0}, ChainLink{1}}, 1s)})};
+    gate.login("alice");
+    gate.clock.advance(10ms);
+    gate.answer(0, Verdict::unknown_user);
+    gate.clock.advance(20ms);
+    gate.answer(1, Verdict::rejected);
+    gate.advance(2s);
+    CHECK(gate.told("alice") == Verdict::rejected);
+    const LoginCounts& counts = gate.authenticator.counts();
+    CHECK(counts.decision_durations.at(0)[Verdict::unknown_user].max() == 10ms);
+    CHECK(counts.decision_durations.at(0)[Verdict::unknown_user].count() == 1);
+    CHECK(counts.decision_durations.at(1)[Verdict::rejected].max() == 20ms);
+    CHECK(counts.durations[Verdict::rejected].max() == 30ms);
+    CHECK(counts.durations[Verdict::rejected].count() == 1);
+    CHECK(counts.recall_durations.count() == 0);
+}
+
+TEST_CASE("who could not be asked took no time, and who never answered took all of it", "[authenticator]")
+{
+    Gate gate{one_backend()};
+    for (const char* user : {"a", "b", "c", "d"}) // one in work, two wait, one does not fit
+        gate.login(user);
+    const auto& durations = gate.authenticator.counts().decision_durations.at(0);
+    CHECK(gate.authenticator.counts().decisions.at(0).of(Verdict::unavailable) == 1);
+    CHECK(durations[Verdict::unavailable].count() == 0);
+    gate.advance(8s);
+    CHECK(durations[Verdict::unavailable].count() == 3);
+    CHECK(durations[Verdict::unavailable].max() == 8s);
+}
+
+TEST_CASE("a login that is recalled is measured apart", "[authenticator]")
+{
+    Gate gate{one_backend(), 0, true};
+    gate.login("alice");
+    gate.clock.advance(10ms);
+    gate.answer(0, Verdict::accepted);
+    gate.advance(0s);
+    gate.login("alice");
+    const LoginCounts& counts = gate.authenticator.counts();
+    CHECK(counts.durations[Verdict::accepted].count() == 1);
+    CHECK(counts.recall_durations.count() == 1);
+    CHECK(counts.decision_durations.at(0)[Verdict::accepted].count() == 1);
+}
+
 TEST_CASE("an answer that comes too late, or cannot be asked for, is counted as an outage", "[authenticator]")
 {
     Gate gate{one_backend()};

@@ -421,7 +421,7 @@ TEST_CASE("what makes no sense is refused, and the complaint says what was expec
         {"-a sasldb --deadline 0", "nothing could ever be answered"},
         {"-a sasldb --field-bytes-max 65536", "from 1 to 16384"},
         {"-a sasldb --when-unavailable close", "empty_reply or say_no"},
-        {"-a sasldb --log file", "syslog or stderr"},
+        {"-a sasldb --log file", "syslog, stderr or json"},
         {"-a sasldb --log stderr", "needs -f or -d"},
         {"-a sasldb --dedline 2s", "did you mean --deadline?"},
         {"-a sasldb --dead 2s", "unknown option"},
@@ -483,6 +483,37 @@ TEST_CASE("the log of the file counts unless a flag says another", "[flags]")
           file.path() + ": [daemon] log: stderr needs -f or -d: in the background there is no "
                         "terminal to write to");
     CHECK(text(file.flag() + " --check") == file.path() + ": OK\n");
+}
+
+TEST_CASE("the log may be JSON, where a target is named and where none is", "[flags]")
+{
+    const auto [line, flag, target, is_json] = GENERATE(table<std::string, std::string, LogTarget, bool>({
+        {"log = json", "", LogTarget::syslog_and_stderr, true},
+        {"log = stderr json", "", LogTarget::stderr_only, true},
+        {"log = json syslog", "", LogTarget::syslog, true},
+        {"log = syslog", "", LogTarget::syslog, false},
+        {"log = stderr", "json", LogTarget::stderr_only, true},
+        {"log = json", "stderr", LogTarget::stderr_only, false},
+    }));
+    CAPTURE(line, flag);
+    File file;
+    file.write("sasldb", "[daemon]\n" + line + "\n");
+    const Config read = config(file.flag() + " -f" + (flag.empty() ? "" : " --log " + flag));
+    CHECK(read.log == target);
+    CHECK(read.logs_json == is_json);
+    CHECK(config("-a sasldb --log json").logs_json);
+    CHECK(config("-a sasldb --log json").log == LogTarget::syslog);
+}
+
+TEST_CASE("a log of two targets, or of none, is refused", "[flags]")
+{
+    File file;
+    const auto [value, problem] = GENERATE(table<std::string, std::string>({
+        {"syslog stderr", "syslog stderr: syslog or stderr, json, or one of the two and json was expected"},
+        {"json jsno", "jsno: syslog, stderr or json was expected; did you mean json?"},
+    }));
+    file.write("sasldb", "[daemon]\nlog = " + value + "\n");
+    CHECK_THAT(complaint(file.flag()), Catch::EndsWith(problem));
 }
 
 TEST_CASE("a file is read anew each time", "[flags]")

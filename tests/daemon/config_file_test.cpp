@@ -510,7 +510,7 @@ TEST_CASE("what is wrong is said with its line, its section, its key, and what w
         {sound + "[daemon]\nuser = root\n",
          "FILE:8: [daemon] user: root: an unprivileged account was expected"},
         {sound + "[daemon]\nlog = sylog\n",
-         "FILE:8: [daemon] log: sylog: syslog or stderr was expected; did you mean syslog?"},
+         "FILE:8: [daemon] log: sylog: syslog, stderr or json was expected; did you mean syslog?"},
         {sound + "[daemon]\nrun_directory = run\n",
          "FILE:8: [daemon] run_directory: run: an absolute path was expected"},
         {sound + "[daemon]\nrun_directory = /" + std::string(100, 'x') + "\n",

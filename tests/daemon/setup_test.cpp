@@ -26,7 +26,7 @@ TEST_CASE("a front is told what it is and how it logs", "[setup]")
     FrontSetup sent;
     sent.account = {1, 2};
     sent.drops_privileges = true;
-    sent.log_style = {"ident", "prefix", true};
+    sent.log_style = {"ident", "prefix", true, true};
     sent.uses_syslog = true;
     sent.has_stream = true;
     sent.lets_go_of_stderr = true;
@@ -43,6 +43,7 @@ TEST_CASE("a front is told what it is and how it logs", "[setup]")
     CHECK(got.log_style.ident == "ident");
     CHECK(got.log_style.text_prefix == "prefix");
     CHECK(got.log_style.with_debug);
+    CHECK(got.log_style.is_json);
     CHECK(got.uses_syslog);
     CHECK_FALSE(got.has_syslog);
     CHECK(got.has_stream);

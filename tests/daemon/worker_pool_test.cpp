@@ -276,6 +276,27 @@ TEST_CASE("a request that has waited for half of its time is unavailable, and th
     CHECK(p.workers.asked.front().time_left >= 4s);
 }
 
+TEST_CASE("the longest queue is remembered, and how long those waited who got a worker", "[pool]")
+{
+    PoolAtWork p{{.workers = 1, .workers_max = 1}};
+    p.all_ready();
+    p.check("alice"); // is asked at once, and never in the queue
+    CHECK(p.pool.counts().waiting_longest == 0);
+    p.check_all({"bob", "carol"});
+    p.clock.advance(100ms);
+    p.answer();
+    p.check("dave"); // waits behind carol
+    p.clock.advance(5s);
+    p.answer();
+    const WorkerPool::Counts& counts = p.pool.counts();
+    CHECK(counts.waiting_longest == 2);
+    CHECK(counts.waits.count() == 2);
+    CHECK(counts.waits.max() == 100ms);
+    p.advance(0s);
+    CHECK(counts.outwaited == 2); // carol and dave
+    CHECK(counts.waits.count() == 2);
+}
+
 TEST_CASE("a request with less time gives way before one that came earlier and has more", "[pool]")
 {
     PoolAtWork p;

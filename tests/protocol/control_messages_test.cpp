@@ -25,6 +25,13 @@ StatusReport some_report()
     BackendStatus local{"local", "sasldb", 5,  64, {{41, "idle", 42}, {43, "busy", 44}}, 51, 52, 53,
                         54,      55,       56, {}};
     local.decisions.set(Verdict::barred, 61);
+    local.waiting_longest = 75;
+    local.waits = {91, 92, 93, 94, 95, 96, {97, 98}};
+    local.durations[Verdict::rejected] = {101, 102, 103, 104, 105, 106, {107}};
+    local.durations[Verdict::unavailable].count = 108;
+    report.durations[Verdict::accepted] = {111, 112, 113, 114, 115, 116, {117, 118, 119}};
+    report.cache.durations = {121, 122, 123, 124, 125, 126, {127}};
+    report.duration_bounds_us = {64, 128};
     local.servers = {{"ldap://a", "down", 71, "timed out", 72, 73}, {"ldap://b", "up", 74, "", 0, 0}};
     report.backends = {local, {"empty", "ldap", 0, 0, {}, 0, 0, 0, 0, 0, 0, {}}};
     return report;
@@ -228,14 +235,22 @@ TEST_CASE("the JSON of a status has the names that the struct has", "[control]")
 {
     StatusReport report;
     report.listeners = {{"mux", "/mux", "default", "saslauthd"}};
+    const std::string none =
+        R"({"count":0,"sum_us":0,"p50_us":0,"p90_us":0,"p99_us":0,"max_us":0,"within":[]})";
     CHECK(
         write_status(report) ==
         R"({"version":1,"ok":true,"status":{"version":"","supervisor":0,"front":0,"since":0,"is_finishing":false,)"
         R"("logins":{"accepted":0,"rejected":0,"unknown_user":0,"barred":0,"unavailable":0},"sessions":0,)"
         R"("sessions_max":0,"sessions_displaced":0,"delayed":0,"delayed_max":0,"left_early":0,"log_lines_dropped":0,)"
-        R"("cache":{"entries":0,"entries_max":0,"hits":0,"misses":0,"outdated":0,"evicted":0},)"
-        R"("listeners":[{"name":"mux","socket":"/mux","route":"default","protocol":"saslauthd"}],"backends":[]}})"
-        "\n");
+        R"("cache":{"entries":0,"entries_max":0,"hits":0,"misses":0,"outdated":0,"evicted":0,"durations":)" +
+            none +
+            R"(},)"
+            R"("listeners":[{"name":"mux","socket":"/mux","route":"default","protocol":"saslauthd"}],"backends":[],)"
+            R"("durations":{"accepted":)" +
+            none + R"(,"rejected":)" + none + R"(,"unknown_user":)" + none + R"(,"barred":)" + none +
+            R"(,"unavailable":)" + none +
+            R"(},"duration_bounds_us":[]}})"
+            "\n");
 }
 
 TEST_CASE("numbers of every size survive", "[control]")

@@ -43,6 +43,15 @@ public:
         return true;
     }
 
+    /// The same, wherever the text stands.
+    bool has_seen(std::string_view text)
+    {
+        while (screen_.find(text) == std::string::npos)
+            if (!look())
+                return false;
+        return true;
+    }
+
     void types(std::string_view text) const
     {
         check(::write(terminal_.get(), text.data(), text.size()), "write");

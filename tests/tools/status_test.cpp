@@ -3,7 +3,8 @@
 #include "tests/support/program.hpp"
 #include "tests/support/reply_server.hpp"
 #include "tests/support/temporary_directory.hpp"
-#include "tools/status.hpp"
+#include "tools/openmetrics.hpp"
+#include "tools/status_text.hpp"
 
 #include <algorithm>
 #include <catch2/catch.hpp>
@@ -45,6 +46,7 @@ StatusReport some_report()
     local.workers.push_back({1207, "starting", 0});
     local.decisions.set(Verdict::accepted, 3400);
     local.decisions.set(Verdict::rejected, 35);
+    local.waiting_longest = 17;
     report.backends = {local};
     report.logins.set(Verdict::accepted, 3401);
     report.logins.set(Verdict::unavailable, 2);
@@ -86,8 +88,8 @@ submission  dovecot    default  /private/auth
 BACKEND  TYPE    IDLE  BUSY  STARTING  KEPT  MAX  STARTED  LOST
 local    sasldb     1     1         1     2   64        9     1
 
-QUEUE OF  WAITING   MAX  DECLINED  OUTWAITED
-local           5  1024         6          8
+QUEUE OF  WAITING  LONGEST   MAX  DECLINED  OUTWAITED
+local           5       17  1024         6          8
 
 VERDICTS       accepted  rejected  unknown_user  barred  unavailable
 of local           3400        35             0       0            0
@@ -99,6 +101,48 @@ delayed refusals    2   1024          1
 log lines dropped: 4
 cache: 12 of 5957 logins, 340 hits, 20 misses
 )");
+}
+
+TEST_CASE("how long answers took is told by backend and verdict, where there were any", "[status]")
+{
+    StatusReport report = some_report();
+    BackendStatus& local = report.backends[0];
+    local.durations[Verdict::accepted] = {3400, 4'000'000, 850, 1230, 12'300, 123'456, {}};
+    local.durations[Verdict::unavailable] = {2, 16'000'000, 7'999'999, 8'000'000, 8'000'000, 8'000'000, {}};
+    local.waits = {3402, 9000, 1, 9, 999, 1000, {}};
+    report.durations[Verdict::accepted] = {3401, 4'000'000, 860, 1240, 12'400, 134'217'728, {}};
+    report.cache.durations = {340, 1700, 4, 6, 10, 64, {}};
+    CHECK_THAT(text_of(report), Catch::Contains(R"(
+of all logins      3401         0             0       0            2
+
+TIME TO ANSWER           COUNT     P50      P90      P99      MAX
+of local, accepted        3400  850 us  1.23 ms  12.3 ms   123 ms
+of local, unavailable        2  7.99 s   8.00 s   8.00 s   8.00 s
+of all logins, accepted   3401  860 us  1.24 ms  12.4 ms    134 s
+of the cache               340    4 us     6 us    10 us    64 us
+in the queue of local     3402    1 us     9 us   999 us  1.00 ms
+
+FRONT )"));
+    CHECK_THAT(text_of(some_report()), !Catch::Contains("TIME TO ANSWER"));
+}
+
+TEST_CASE("rates are those between two looks", "[status]")
+{
+    const StatusReport before = some_report();
+    StatusReport after = before;
+    after.logins.set(Verdict::accepted, before.logins.of(Verdict::accepted) + 25);
+    after.cache.hits += 1;
+    after.backends[0].decisions.set(Verdict::rejected,
+                                    before.backends[0].decisions.of(Verdict::rejected) + 5);
+    after.backends[0].decisions.set(Verdict::accepted, 0); // what cannot be is no rate
+    after.backends.push_back({"new", "ldap", 0, 0, {}, 0, 0, 0, 0, 0, 0, {}});
+    CHECK(rates_text(before, after, 2.0) ==
+          R"(PER SECOND     accepted  rejected  unknown_user  barred  unavailable
+of local            0.0       2.5           0.0     0.0          0.0
+of all logins      12.5       0.0           0.0     0.0          0.0
+from the cache: 0.5
+)");
+    CHECK_THAT(rates_text(before, after, 0), Catch::Contains("25000.0"));
 }
 
 TEST_CASE("a worker that prepares or probes is busy, and one that is condemned is not", "[status]")
@@ -191,7 +235,11 @@ TEST_CASE("large numbers and long names fit 80 columns", "[status]")
     backend.workers_lost = 99'999;
     backend.waiting = backend.declined = backend.outwaited = 9'999'999'999;
     backend.workers.assign(512, {4'194'304, "condemned", 9'999'999'999});
+    const Durations longest{9'999'999'999, 0, 134'217'728, 134'217'728, 134'217'728, 134'217'728, {}};
+    backend.waits = report.cache.durations = longest;
+    backend.waiting_longest = 65'536;
     for (const Verdict verdict : all_verdicts) {
+        backend.durations[verdict] = report.durations[verdict] = longest;
         backend.decisions.set(verdict, 999'999'999);
         report.logins.set(verdict, 999'999'999);
     }
@@ -256,6 +304,34 @@ TEST_CASE("postern status ends as its help says", "[status]")
     CHECK(run_program(POSTERN_PROGRAM, {"postern", "status", "--run-directory", "/no/such"}) ==
           ProgramRun{75, "", "postern: no daemon serves /no/such: No such file or directory\n"});
     CHECK(status_against(control::write_done(), {"--timeout", "0"}).status == 64);
+}
+
+TEST_CASE("postern status refuses options that make no sense together", "[status]")
+{
+    const auto [options, problem] = GENERATE(table<std::vector<std::string>, std::string>({
+        {{"--json", "--openmetrics"}, "--json and --openmetrics exclude each other"},
+        {{"--watch", "--openmetrics"}, "--watch and --openmetrics exclude each other"},
+        {{"--watch", "0"}, "--watch expects seconds, from 0.1 to 86400"},
+        {{"--watch=-1"}, "--watch expects seconds, from 0.1 to 86400"},
+        {{"--watch=nan"}, "--watch expects seconds, from 0.1 to 86400"},
+        {{"--watch", "90000"}, "--watch expects seconds, from 0.1 to 86400"},
+        {{"--watch=soon"}, "the argument ('soon') for option '--watch' is invalid"},
+        {{"--watch", "1.2.3"}, "the argument ('1.2.3') for option '--watch' is invalid"},
+        {{"5"}, "too many positional options"},
+    }));
+    CAPTURE(problem);
+    const ProgramRun run = status_against(control::write_status(some_report()), options);
+    CHECK(run.status == 64);
+    CHECK(run.output.empty());
+    CHECK_THAT(run.errors, Catch::StartsWith("postern: " + problem));
+}
+
+TEST_CASE("postern status --openmetrics prints metrics", "[status]")
+{
+    const ProgramRun run = status_against(control::write_status(some_report()), {"--openmetrics"});
+    CHECK(run.status == 0);
+    CHECK(run.errors.empty());
+    CHECK(run.output == openmetrics_text(some_report()));
 }
 
 } // namespace postern
