@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# What tools/try and tests/run need from Debian's archive. Sourced by both.
+# What tools/try, tests/run and tests/bench/run need from Debian's archive. Sourced by each.
 
 # shellcheck disable=SC2034  # for the scripts that source this
 build_packages=(
@@ -32,6 +32,7 @@ test_packages=(
     db-util
     dovecot-imapd
     git
+    gnuplot-nox
     gsasl
     iproute2
     krb5-admin-server
@@ -75,4 +76,20 @@ install_packages() {
     [[ ${#missing[@]} == 0 ]] && return
     export DEBIAN_FRONTEND=noninteractive
     apt-get update && apt-get install --yes --no-install-recommends "${missing[@]}"
+}
+
+readonly policy=/usr/sbin/policy-rc.d
+is_policy_ours=
+
+# A service that is installed is also started, unless this program, which dpkg's scripts ask, says no.
+forbid_services() {
+    [[ ! -e $policy ]] || return 0
+    is_policy_ours=yes
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 0755 "$policy"
+}
+
+remove_policy() {
+    [[ -z $is_policy_ours ]] || rm -f "$policy"
+    is_policy_ours=
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "tools/subcommands.hpp"
 
+#include "tools/bench.hpp"
 #include "tools/cache.hpp"
 #include "tools/passwd.hpp"
 #include "tools/reload.hpp"
@@ -20,6 +21,7 @@ constexpr std::array table{
     Subcommand{"passwd", "give a user of a sasldb a password, or take it away", run_passwd},
     Subcommand{"status", "show what the daemon is doing", run_status},
     Subcommand{"cache", "show how many logins the daemon remembers, or have it forget some", run_cache},
+    Subcommand{"bench", "put a load on such a socket, and see how fast it is", run_bench},
     Subcommand{"reload", "have the daemon read its configuration again", run_reload},
 };
 

@@ -13,11 +13,14 @@
 
 #include <array>
 #include <cstring>
+#include <fstream>
 #include <optional>
 #include <string>
 #include <vector>
 
 namespace postern {
+
+constexpr int listen_backlog = 8;
 
 /// A UNIX stream socket at that path, listening.
 inline UniqueFd listen_at(const std::string& path)
@@ -28,7 +31,7 @@ inline UniqueFd listen_at(const std::string& path)
     path.copy(address.sun_path, sizeof address.sun_path - 1);
     ::unlink(path.c_str());
     check(::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), "bind");
-    check(::listen(socket.get(), 8), "listen");
+    check(::listen(socket.get(), listen_backlog), "listen");
     return socket;
 }
 
@@ -38,14 +41,19 @@ class ReplyServer {
 public:
     using Reply = std::optional<std::string>; ///< nothing: never answers
 
-    /// The first connection gets the first reply, and so on; after the last comes the first.
-    ReplyServer(const std::string& path, const std::vector<Reply>& replies)
+    /// The first connection gets the first reply, and so on; after the last comes the first. It accepts nobody
+    /// before so many wait; more than `queue_max` cannot.
+    ReplyServer(const std::string& path, const std::vector<Reply>& replies, std::size_t waits_for = 0)
         : socket_{listen_at(path)}, pid_{::fork()}
     {
         check(pid_, "fork");
-        if (pid_ == 0)
+        if (pid_ == 0) {
+            wait_for_queue(path, waits_for);
             serve(replies);
+        }
     }
+
+    static constexpr std::size_t queue_max = listen_backlog + 1; ///< as Linux counts
 
     ReplyServer(ReplyServer&&) = delete;
 
@@ -56,6 +64,17 @@ public:
     }
 
 private:
+    /// Each that waits stands in the kernel's list with the path, as the listening socket does.
+    static void wait_for_queue(const std::string& path, std::size_t waits_for)
+    {
+        for (std::size_t sockets = 0; sockets < waits_for + 1;) {
+            sockets = 0;
+            std::ifstream list{"/proc/net/unix"};
+            for (std::string line; std::getline(list, line);)
+                sockets += line.ends_with(' ' + path) ? 1 : 0;
+        }
+    }
+
     [[noreturn]] void serve(const std::vector<Reply>& replies) const
     {
         ::prctl(PR_SET_PDEATHSIG, SIGKILL);
