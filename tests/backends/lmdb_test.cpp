@@ -2,42 +2,16 @@
 //
 // Files made and read by OpenLDAP's own mdb_load and mdb_dump.
 #include "backends/stores/lmdb_pages.hpp"
-#include "tests/support/sasldb_store.hpp"
-#include "tests/support/sasldb_tools.hpp"
-
-#include <sys/wait.h>
+#include "tests/support/sasldb_files.hpp"
 
 #include <catch2/catch.hpp>
 #include <cstring>
-#include <random>
 
 namespace postern {
 
 namespace {
 
 namespace fs = std::filesystem;
-
-/// A store whose file LMDB has made, with one user in it.
-struct LmdbStore : Store {
-    LmdbStore() { load("alice", "s3cret"); }
-
-    void load(const std::string& user, const std::string& password,
-              const std::string& property = "userPassword") const
-    {
-        mdb_load_entry(file, user + "\\00example.org\\00" + property, password);
-    }
-
-    [[nodiscard]] std::string lock_file() const { return file + "-lock"; }
-};
-
-/// Enough of every shape: a tree of several levels, values with pages of their own, freed pages.
-void fill(LmdbStore& store)
-{
-    for (int i = 0; i < 120; ++i)
-        store.set("user" + std::to_string(i), std::string(1 + static_cast<std::size_t>(i) * 8, 'p'));
-    store.load("somebody", std::string(9000, 'x'), "somethingElse");
-    static_cast<void>(store.remove("user7"));
-}
 
 /// An LMDB file, and where in it things are (lmdb_pages.cpp tells how).
 struct Layout {
@@ -244,22 +218,11 @@ TEST_CASE("a full LMDB file is an error, and everybody in it keeps the password"
     CHECK(store.password("alice") == "s3cret");
 }
 
-TEST_CASE("a value longer than a password may be is an error in an LMDB file too", "[lmdb]")
-{
-    LmdbStore store;
-    store.load("bob", std::string(1024, 'p'));
-    store.load("mallory", std::string(1025, 'p'));
-    store.load("trudy", std::string(9000, 'p'));
-    CHECK(store.password("bob") == std::string(1024, 'p'));
-    CHECK_THROWS_AS(store.password("mallory"), SasldbError);
-    CHECK_THROWS_AS(store.password("trudy"), SasldbError);
-}
-
 TEST_CASE("every sound LMDB file is taken for one, and none that was cut short", "[lmdb]")
 {
     LmdbStore store;
     CHECK(sasldb::is_sound_lmdb(read_file(store.file)));
-    fill(store);
+    store.fill();
     const std::string whole = read_file(store.file);
     CHECK(sasldb::is_sound_lmdb(whole));
     CHECK(store.password("user119") == std::string(953, 'p'));
@@ -310,58 +273,6 @@ TEST_CASE("an empty LMDB file has nobody in it", "[lmdb]")
     CHECK(store.password("alice") == std::nullopt);
     CHECK(store.set("alice", "back") == SasldbChange::created);
     CHECK(store.password("alice") == "back");
-}
-
-TEST_CASE("a damaged LMDB file neither crashes nor lets in nor prints", "[lmdb]")
-{
-    const ProgramRun run = run_child("", [] {
-        LmdbStore store;
-        fill(store);
-        const std::string whole = read_file(store.file);
-        std::mt19937 random{20210907};
-        int errors = 0;
-        for (int round = 0; round < 600; ++round) {
-            std::string damaged = whole;
-            const std::size_t page = random() % (whole.size() / 4096) * 4096;
-            for (auto bytes = 1 + random() % 8; bytes > 0; --bytes)
-                damaged[page + random() % (round % 2 == 0 ? 64 : 4096)] = static_cast<char>(random());
-            write_file(store.file, damaged);
-            try {
-                if (const auto found = store.password("alice"); found && *found != "s3cret")
-                    return 1;
-                static_cast<void>(store.password("nobody"));
-                static_cast<void>(store.password("user99"));
-            } catch (const SasldbError&) {
-                ++errors;
-            }
-        }
-        return errors > 50 ? 0 : 2; // a control: much damage is seen
-    });
-    CHECK(run.status == 0);
-    CHECK(run.output.empty());
-    CHECK(run.errors.empty());
-}
-
-TEST_CASE("a reader beside a writer of an LMDB file gets the old password or the new one, never an error",
-          "[lmdb]")
-{
-    LmdbStore store;
-    store.set("alice", "0");
-    const pid_t writer = check(::fork(), "fork");
-    if (writer == 0) {
-        SecretArena secrets{2048, 1};
-        for (int i = 1; i <= 100; ++i)
-            set_sasldb_password(store.file, "alice", "example.org", Secret{secrets, std::to_string(i)});
-        ::_exit(0);
-    }
-    int last = 0;
-    while (::waitpid(writer, nullptr, WNOHANG) == 0) {
-        const auto password = store.password("alice");
-        REQUIRE(password);
-        CHECK(std::stoi(*password) >= last);
-        last = std::stoi(*password);
-    }
-    CHECK(store.password("alice") == "100");
 }
 
 } // namespace postern

@@ -1,11 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "tests/support/sasldb_store.hpp"
-#include "tests/support/sasldb_tools.hpp"
-
-#include <sys/wait.h>
+#include "tests/support/sasldb_files.hpp"
 
 #include <catch2/catch.hpp>
-#include <random>
 
 namespace postern {
 
@@ -18,13 +14,6 @@ namespace fs = std::filesystem;
 std::chrono::system_clock::time_point long_after()
 {
     return std::chrono::system_clock::now() + 1h;
-}
-
-/// A database with entries of every shape: many, long enough for pages of their own, of other properties.
-void fill(Store& store)
-{
-    for (int i = 0; i < 60; ++i)
-        store.set("user" + std::to_string(i), std::string(1 + static_cast<std::size_t>(i) * 17, 'p'));
 }
 
 } // namespace
@@ -168,8 +157,8 @@ TEST_CASE("a file that cannot be asked is named with what is wrong", "[sasldb-re
 
 TEST_CASE("a database cut short anywhere is an error", "[sasldb-reader]")
 {
-    Store store;
-    fill(store);
+    BerkeleyStore store;
+    store.fill();
     const std::string whole = read_file(store.file);
     for (std::size_t size = 0; size < whole.size(); size += size < 600 ? 37 : 1531) {
         CAPTURE(size);
@@ -179,48 +168,6 @@ TEST_CASE("a database cut short anywhere is an error", "[sasldb-reader]")
         CHECK(fs::file_size(store.file) == size);
     }
     CHECK(store.files() == 1);
-}
-
-TEST_CASE("a damaged database neither crashes nor lets in nor prints", "[sasldb-reader]")
-{
-    const ProgramRun run = run_child("", [] {
-        Store store;
-        saslpasswd2(store.file, "alice", "example.org", "s3cret");
-        fill(store);
-        const std::string whole = read_file(store.file);
-        std::mt19937 random{20210907};
-        int errors = 0;
-        for (int round = 0; round < 400; ++round) {
-            std::string damaged = whole;
-            const std::size_t page = random() % (whole.size() / 4096) * 4096;
-            for (auto bytes = 1 + random() % 8; bytes > 0; --bytes)
-                damaged[page + random() % (round % 2 == 0 ? 64 : 4096)] = static_cast<char>(random());
-            write_file(store.file, damaged);
-            try {
-                if (const auto found = store.password("alice"); found && *found != "s3cret")
-                    return 1;
-                static_cast<void>(store.password("nobody"));
-            } catch (const SasldbError&) {
-                ++errors;
-            }
-        }
-        return errors > 100 ? 0 : 2; // a control: most damage is seen
-    });
-    CHECK(run.status == 0);
-    CHECK(run.output.empty());
-    CHECK(run.errors.empty());
-}
-
-TEST_CASE("a value longer than a password may be is an error, not a shorter password", "[sasldb-reader]")
-{
-    Store store;
-    saslpasswd2(store.file, "alice", "example.org", std::string(1024, 'p'));
-    saslpasswd2(store.file, "mallory", "example.org", std::string(1025, 'p'));
-    CHECK(store.password("alice") == std::string(1024, 'p'));
-    CHECK_THROWS_AS(store.password("mallory"), SasldbError);
-    SecretArena small{512, 1};
-    CHECK_THROWS_AS(store.reader.credential("alice", "example.org", small), SasldbError);
-    CHECK(small.slots_free() == 1);
 }
 
 TEST_CASE("of several properties the password counts, then the verifier, then the hash", "[sasldb-reader]")
@@ -236,27 +183,6 @@ TEST_CASE("of several properties the password counts, then the verifier, then th
     CHECK(counts() == Form::scram);
     saslpasswd2(store.file, "alice", "example.org", "plain");
     CHECK(counts() == Form::plain);
-}
-
-TEST_CASE("a reader beside writers gets the old password or the new one, never an error", "[sasldb-reader]")
-{
-    Store store;
-    store.set("alice", "0");
-    const pid_t writer = check(::fork(), "fork");
-    if (writer == 0) {
-        SecretArena secrets{2048, 1};
-        for (int i = 1; i <= 60; ++i)
-            set_sasldb_password(store.file, "alice", "example.org", Secret{secrets, std::to_string(i)});
-        ::_exit(0);
-    }
-    int last = 0;
-    while (::waitpid(writer, nullptr, WNOHANG) == 0) {
-        const auto password = store.password("alice");
-        REQUIRE(password);
-        CHECK(std::stoi(*password) >= last);
-        last = std::stoi(*password);
-    }
-    CHECK(store.password("alice") == "60");
 }
 
 } // namespace postern

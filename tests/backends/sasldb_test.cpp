@@ -29,15 +29,9 @@ std::string host_name()
     return name.data();
 }
 
-/// A database that Debian's saslpasswd2 has written.
-class SasldbSource : public ContractSource {
+/// A database with such users, whatever has made its file.
+class UsersInFile : public ContractSource {
 public:
-    SasldbSource()
-    {
-        for (const Login& login : {known(), eight_bit(), maximal()})
-            saslpasswd2(file(), login.user, login.realm, login.password);
-    }
-
     [[nodiscard]] std::string file() const { return directory_.file("sasldb2"); }
 
     [[nodiscard]] std::string type() const override { return "sasldb"; }
@@ -51,6 +45,19 @@ public:
     [[nodiscard]] Login eight_bit() const override
     {
         return {"al\xefs\xff", "\xc3\xa9\x80\xff\x01", "m\xfcnchen"};
+    }
+
+private:
+    TemporaryDirectory directory_;
+};
+
+/// One that Debian's saslpasswd2 has written.
+class SasldbSource : public UsersInFile {
+public:
+    SasldbSource()
+    {
+        for (const Login& login : {known(), eight_bit(), maximal()})
+            saslpasswd2(file(), login.user, login.realm, login.password);
     }
 
     [[nodiscard]] Login maximal() const override
@@ -70,9 +77,6 @@ public:
         std::filesystem::remove(file());
         return known();
     }
-
-private:
-    TemporaryDirectory directory_;
 };
 
 /// The same users, with hashes in place of their passwords.
@@ -104,8 +108,8 @@ public:
     }
 };
 
-/// Such users in an LMDB file, whose names are shorter.
-class LmdbSource final : public ContractSource {
+/// One in an LMDB file, whose names are shorter.
+class LmdbSource final : public UsersInFile {
 public:
     LmdbSource()
     {
@@ -113,21 +117,6 @@ public:
         SecretArena secrets{field_bytes_max, 1};
         for (const Login& login : {known(), eight_bit(), maximal()})
             set_sasldb_password(file(), login.user, login.realm, Secret{secrets, login.password});
-    }
-
-    [[nodiscard]] std::string file() const { return directory_.file("sasldb2"); }
-
-    [[nodiscard]] std::string type() const override { return "sasldb"; }
-
-    [[nodiscard]] BackendOptions options() const override { return {{"sasldb_path", file()}}; }
-
-    [[nodiscard]] Login known() const override { return {"alice", "s3cret pass", "example.org"}; }
-
-    [[nodiscard]] Login unknown() const override { return {"nobody", "s3cret pass", "example.org"}; }
-
-    [[nodiscard]] Login eight_bit() const override
-    {
-        return {"al\xefs\xff", "\xc3\xa9\x80\xff\x01", "m\xfcnchen"};
     }
 
     [[nodiscard]] Login maximal() const override
@@ -146,9 +135,6 @@ public:
         std::filesystem::resize_file(file(), 4096);
         return known();
     }
-
-private:
-    TemporaryDirectory directory_;
 };
 
 enum class Kept : std::uint8_t { plain, scram, argon2id, in_lmdb };

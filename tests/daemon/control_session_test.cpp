@@ -2,7 +2,7 @@
 #include "base/posix_error.hpp"
 #include "daemon/control_session.hpp"
 #include "tests/support/descriptors.hpp"
-#include "tests/support/manual_clock.hpp"
+#include "tests/support/manual_loop.hpp"
 #include "tests/support/recording_log.hpp"
 
 #include <sys/socket.h>
@@ -100,11 +100,7 @@ struct Stage {
     void advance(Duration step)
     {
         clock.advance(step);
-        for (int turn = 0; turn < 4; ++turn) {
-            Timer end{loop, [this] { loop.stop(); }};
-            end.schedule(clock.now());
-            loop.run();
-        }
+        serve_what_is_due(loop, clock);
     }
 
     void serve() { advance(0s); }

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "daemon/listeners.hpp"
-#include "protocol/dovecot_wire.hpp"
-#include "tests/support/recording_log.hpp"
 #include "tests/support/saslauthd_wire.hpp"
-#include "tests/support/scripted_workers.hpp"
+#include "tests/support/scripted_front.hpp"
 #include "tests/support/temporary_directory.hpp"
 #include "tests/support/unix_sockets.hpp"
 
@@ -17,7 +15,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::size_t workers_max = 2;
+constexpr std::uint32_t workers_max = 2;
 
 ListenerConfig of_protocol(ListenerProtocol protocol)
 {
@@ -34,13 +32,11 @@ const std::string dovecot_login = "AUTH\t1\tPLAIN\tservice=smtp\tresp=AGFsaWNlAH
 const std::string saslauthd_login = request_wire("alice", "secret", "smtp", "");
 
 /// Two listeners, of the Dovecot protocol and of saslauthd's, and as many sessions as a test allows.
-struct Hall {
+struct Hall : ScriptedFront {
     explicit Hall(std::size_t sessions_max)
-        : listeners{loop, log, secrets, random_bytes, authenticator, sessions_max}
+        : ScriptedFront{workers_max, 64}
+        , listeners{loop, log, secrets, random_bytes, authenticator, sessions_max}
     {
-        for (std::size_t ready = 0; ready < workers_max; pools[0].on_ready(workers.started.at(ready++)))
-            static_cast<void>(pools[0].start_missing());
-        loop.at_turn_end([this] { authenticator.tick(); });
         for (std::size_t i = 0; i < configs.size(); ++i) {
             UniqueFd socket =
                 make_bound_socket(directory.file(std::to_string(i)), SOCK_STREAM | SOCK_NONBLOCK);
@@ -70,22 +66,11 @@ struct Hall {
         serve();
     }
 
-    void serve()
-    {
-        for (int turn = 0; turn < 4; ++turn) {
-            Timer end{loop, [this] { loop.stop(); }};
-            end.schedule(clock.now());
-            loop.run();
-        }
-    }
-
     /// The worker that was asked first says what it found.
     void accept_first()
     {
         REQUIRE_FALSE(workers.asked.empty());
-        const auto question = workers.asked.front();
-        workers.asked.pop_front();
-        pools[0].on_answer(question.worker, question.job, {Verdict::accepted, ""});
+        answer(workers.asked.front().user, {Verdict::accepted, ""});
         serve();
     }
 
@@ -110,32 +95,7 @@ struct Hall {
     TemporaryDirectory directory;
     std::array<ListenerConfig, 2> configs{of_protocol(ListenerProtocol::dovecot),
                                           of_protocol(ListenerProtocol::saslauthd)};
-    ManualClock clock;
-    RecordingLog log;
-    SecretArena secrets{dovecot::line_bytes_max, 64};
-    EventLoop loop{clock};
-    ScriptedWorkers workers;
-    ServerHealth no_servers{clock, log, [](std::uint32_t) { return 0; }, "local", {}};
-    std::vector<WorkerPool> pools = make_pools();
-    Authenticator authenticator{clock,
-                                log,
-                                [](std::uint32_t) { return 0; },
-                                pools,
-                                {{{"default", {ChainLink{0}}, {}, 0ms}}, {{"local"}}}};
-    unsigned char random_byte = 0; ///< never the same twice
-    RandomBytes random_bytes = [this](std::span<unsigned char> bytes) {
-        std::ranges::fill(bytes, ++random_byte);
-    };
     Listeners listeners;
-
-private:
-    std::vector<WorkerPool> make_pools()
-    {
-        std::vector<WorkerPool> made;
-        made.emplace_back(clock, workers, std::size_t{0},
-                          PoolConfig{.workers = workers_max, .workers_max = workers_max}, no_servers);
-        return made;
-    }
 };
 
 } // namespace
@@ -276,8 +236,7 @@ TEST_CASE("every session is hurried once, also those that move while others are"
         check(static_cast<int>(::send(peer.get(), introduction.data(), introduction.size(), MSG_NOSIGNAL)),
               "send");
     hall.listeners.close(false); // hears each out, which is its activity
-    hall.clock.advance(1s);
-    hall.serve();
+    hall.advance(1s);
     CHECK(hall.listeners.sessions() == 0);
 }
 

@@ -103,6 +103,15 @@ struct Start {
     Sockets sockets;
 };
 
+/// A start of an earlier day: what it served is the service manager's now.
+void serve_and_stop(Host& host, const Config& config)
+{
+    Start start{host, config};
+    start.serve(config);
+    host.told();
+    start.sockets.close();
+}
+
 std::vector<PassedDescriptor> passed(UniqueFd descriptor, const std::string& name)
 {
     std::vector<PassedDescriptor> all;
@@ -139,12 +148,7 @@ TEST_CASE("who connects between two starts is there for the second one", "[socke
 {
     Host host;
     const Config config = host.config({"a"});
-    {
-        Start first{host, config};
-        first.serve(config);
-        host.told();
-        first.sockets.close();
-    }
+    serve_and_stop(host, config);
     const UniqueFd peer = connect_to(host.path("a"));
     REQUIRE(peer.is_open());
     REQUIRE(::send(peer.get(), "x", 1, 0) == 1);
@@ -205,12 +209,7 @@ TEST_CASE("what an earlier start has stored stays stored until it is served agai
 {
     Host host;
     const Config config = host.config({"a"});
-    {
-        Start first{host, config};
-        first.serve(config);
-        host.told();
-        first.sockets.close();
-    }
+    serve_and_stop(host, config);
     Start second{host, config, std::move(host.stored)};
     host.leave();
     second.manager.report_stopping("cannot start");
@@ -280,12 +279,7 @@ TEST_CASE("after a stop the name that was left is refused, and the next start ta
 {
     Host host;
     const Config config = host.config({"a"});
-    {
-        Start first{host, config};
-        first.serve(config);
-        host.told();
-        first.sockets.close();
-    }
+    serve_and_stop(host, config);
     host.stored.clear(); // what systemd does after a stop
     CHECK_FALSE(connect_to(host.path("a")).is_open());
     CHECK(errno == ECONNREFUSED);
@@ -340,12 +334,7 @@ TEST_CASE("a listener that was dropped between two starts leaves the store, and 
 {
     Host host;
     const Config two = host.config({"a", "b"});
-    {
-        Start first{host, two};
-        first.serve(two);
-        host.told();
-        first.sockets.close();
-    }
+    serve_and_stop(host, two);
     Start second{host, host.config({"a"}), std::move(host.stored)};
     CHECK(host.told() == std::vector<std::string>{"FDSTOREREMOVE=1\nFDNAME=" + host.path("b")});
     CHECK_FALSE(fs::exists(host.path("b")));
@@ -357,12 +346,7 @@ TEST_CASE("a start that fails leaves stored sockets as they are", "[sockets]")
 {
     Host host;
     const Config config = host.config({"a"});
-    {
-        Start first{host, config};
-        first.serve(config);
-        host.told();
-        first.sockets.close();
-    }
+    serve_and_stop(host, config);
     const UniqueFd somebody = make_bound_socket(host.path("z"));
     CHECK_THROWS_AS((Start{host, host.config({"a", "z"}), std::move(host.stored)}), SocketInUse);
     CHECK(fs::exists(host.path("a")));
@@ -371,13 +355,7 @@ TEST_CASE("a start that fails leaves stored sockets as they are", "[sockets]")
 TEST_CASE("a stored socket has the rights of the new configuration from the start", "[sockets]")
 {
     Host host;
-    {
-        const Config config = host.config({"a"}, 0666);
-        Start first{host, config};
-        first.serve(config);
-        host.told();
-        first.sockets.close();
-    }
+    serve_and_stop(host, host.config({"a"}, 0666));
     REQUIRE(host.mode("a") == 0666);
     const Start second{host, host.config({"a"}, 0600), std::move(host.stored)};
     CHECK(host.mode("a") == 0600);
@@ -586,13 +564,7 @@ TEST_CASE("a stored socket whose directory is called otherwise now is stored und
     Host host;
     fs::create_directory(host.path("run"));
     fs::create_directory_symlink(host.path("run"), host.path("var-run"));
-    {
-        const Config config = host.config({"var-run/a"});
-        Start first{host, config};
-        first.serve(config);
-        host.told();
-        first.sockets.close();
-    }
+    serve_and_stop(host, host.config({"var-run/a"}));
     const Config config = host.config({"run/a"});
     Start second{host, config, std::move(host.stored)};
     CHECK(second.log.lines.empty());

@@ -175,6 +175,26 @@ void converse(const std::string& text)
     Transcript{text}.play();
 }
 
+/// The rest of a login by PLAIN that brought no response.
+const std::string alice_when_asked_by_plain = R"(
+    says: challenge 1: (empty)
+    S: CONT 1 (empty)
+    C: CONT 1 AGFsaWNlAHMzY3JldA==
+    hears: continue 1: ^@alice^@s3cret
+    says: accept 1 alice
+    S: OK 1 user=alice
+)";
+
+/// The rest of a login by LOGIN that has brought the name.
+const std::string alice_when_asked_for_password = R"(
+    says: challenge 1: Password:
+    S: CONT 1 UGFzc3dvcmQ6
+    C: CONT 1 czNjcmV0
+    hears: continue 1: s3cret
+    says: accept 1 alice
+    S: OK 1 user=alice
+)";
+
 /// What a server hears of lines, behind a greeting of that minor version.
 Strings heard(const std::string& lines, std::string_view minor = "0")
 {
@@ -220,13 +240,7 @@ TEST_CASE("PLAIN without an initial response is asked for it", "[dovecot]")
         C: CPID 4711
         C: AUTH 1 PLAIN service=smtp nologin lip= rip=
         hears: begin 1 PLAIN smtp
-        says: challenge 1: (empty)
-        S: CONT 1 (empty)
-        C: CONT 1 AGFsaWNlAHMzY3JldA==
-        hears: continue 1: ^@alice^@s3cret
-        says: accept 1 alice
-        S: OK 1 user=alice
-    )");
+    )" + alice_when_asked_by_plain);
 }
 
 TEST_CASE("PLAIN as Exim sends it: all in one piece, and resp= even if there is nothing in it", "[dovecot]")
@@ -236,13 +250,7 @@ TEST_CASE("PLAIN as Exim sends it: all in one piece, and resp= even if there is 
         C: CPID 99
         C: AUTH 1 PLAIN service=smtp secured valid-client-cert rip=2001:db8::7 lip=2001:db8::1 nologin resp=
         hears: begin 1 PLAIN smtp from 2001:db8::7 to 2001:db8::1 secured
-        says: challenge 1: (empty)
-        S: CONT 1 (empty)
-        C: CONT 1 AGFsaWNlAHMzY3JldA==
-        hears: continue 1: ^@alice^@s3cret
-        says: accept 1 alice
-        S: OK 1 user=alice
-    )");
+    )" + alice_when_asked_by_plain);
 }
 
 TEST_CASE("LOGIN asks for the name and then for the password", "[dovecot]")
@@ -256,13 +264,7 @@ TEST_CASE("LOGIN asks for the name and then for the password", "[dovecot]")
         S: CONT 1 VXNlcm5hbWU6
         C: CONT 1 YWxpY2U=
         hears: continue 1: alice
-        says: challenge 1: Password:
-        S: CONT 1 UGFzc3dvcmQ6
-        C: CONT 1 czNjcmV0
-        hears: continue 1: s3cret
-        says: accept 1 alice
-        S: OK 1 user=alice
-    )");
+    )" + alice_when_asked_for_password);
 }
 
 TEST_CASE("LOGIN with an initial response is asked for the password alone", "[dovecot]")
@@ -272,13 +274,7 @@ TEST_CASE("LOGIN with an initial response is asked for the password alone", "[do
         C: CPID 4711
         C: AUTH 1 LOGIN service=smtp resp=YWxpY2U=
         hears: begin 1 LOGIN smtp: alice
-        says: challenge 1: Password:
-        S: CONT 1 UGFzc3dvcmQ6
-        C: CONT 1 czNjcmV0
-        hears: continue 1: s3cret
-        says: accept 1 alice
-        S: OK 1 user=alice
-    )");
+    )" + alice_when_asked_for_password);
 }
 
 TEST_CASE("CRAM-MD5 has its challenge, of any bytes, carried to the client", "[dovecot]")

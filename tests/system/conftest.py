@@ -7,6 +7,7 @@
     start_postern       starts one more, or one with other arguments: start_postern("-r", mode="", workers=2)
     start_postern_conf  starts one with a postern.conf: start_postern_conf(text, *flags, mode="-f")
     start_saslauthd     the same as start_postern for Debian's
+    postfix             a real one, chrooted as in Debian's instructions (`adduser postfix sasl`), for one module
     syslog              rsyslogd on /dev/log; empty at the start of the test
 """
 
@@ -16,6 +17,7 @@ import pytest
 
 from support import daemon, refused_calls
 from support.places import POSTERND
+from support.postfix import Postfix
 from support.processes import become_subreaper
 from support.sasldb import ALICE, BOB, Sasldb
 from support.syslog import Syslog
@@ -70,6 +72,13 @@ def postern(sasldb, start_postern):
 @pytest.fixture
 def saslauthd(sasldb, start_saslauthd):
     return start_saslauthd()
+
+
+@pytest.fixture(scope="module")
+def postfix():
+    running = Postfix().start()
+    yield running
+    running.stop()
 
 
 @pytest.fixture(scope="session", autouse=True)

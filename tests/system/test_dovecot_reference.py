@@ -6,9 +6,9 @@ import pytest
 
 from support import differences, dovecot_cases
 from support.dovecot import Dovecot
-from support.dovecot_cases import CASES, complaints, lines_of, transcript
+from support.dovecot_cases import CASES, complaints, transcript
 from support.eventually import eventually
-from support.sasldb import BOB, Account, Sasldb
+from support.sasldb import BOB, BY_SASLDB, Account
 
 MECHANISMS = "PLAIN LOGIN CRAM-MD5 SCRAM-SHA-1 SCRAM-SHA-256"
 ROWS = differences.of_section("Beside Dovecot's auth service")
@@ -28,14 +28,7 @@ socket = DIR/mux
 protocol = dovecot
 socket = DIR/auth
 mechanisms = {MECHANISMS}
-
-[backend local]
-type = sasldb
-
-[route]
-default = local
-failure_delay = 0
-"""
+""" + BY_SASLDB
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from support.dovecot import Dovecot
 from support.eventually import eventually
 from support.host_accounts import STACKS, HostAccounts
 from support.places import BUILD, POSTERND, SASLAUTHD
-from support.postfix import RUN_DIRECTORY, Postfix
+from support.postfix import RUN_DIRECTORY
 from support.processes import Process, all_processes
 from support.sasldb import Account
 
@@ -22,14 +22,6 @@ DEFAULTS = Path("/etc/default/saslauthd")
 STACK = "@include common-auth\n@include common-account\n@include common-password\n@include common-session\n"
 DENY = "auth required pam_deny.so\naccount required pam_deny.so\n"
 WALTER, VERA = Account("walter", "walrus"), Account("vera", "a longer pass phrase: 8 € #!")
-
-
-@pytest.fixture(scope="module")
-def postfix():
-    """With `adduser postfix sasl`, and what else stands in Debian's instructions."""
-    running = Postfix().start()
-    yield running
-    running.stop()
 
 
 @pytest.fixture

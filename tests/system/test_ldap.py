@@ -21,7 +21,7 @@ from support.ldap_combinations import (COMBINATIONS, CUSTOM, FASTBIND, FOR_THE_R
 from support.memory import found_in_memory
 from support.places import POSTERND
 from support.planted import plant
-from support.postfix import RUN_DIRECTORY, Postfix
+from support.postfix import RUN_DIRECTORY
 from support.slapd import LDAPI_URI, Authority, Slapd, bind
 
 ROWS = differences.of_section("On the wire, ldap")
@@ -487,13 +487,6 @@ def test_the_hosts_ldap_conf_counts_for_both(slapd, start_both):
 
 
 # ---- behind a real Postfix, as an administrator would set it up
-
-
-@pytest.fixture(scope="module")
-def postfix():
-    running = Postfix().start()
-    yield running
-    running.stop()
 
 
 @pytest.fixture

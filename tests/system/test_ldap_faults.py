@@ -17,7 +17,7 @@ from support.eventually import eventually
 from support.firewall import packets_lost_to
 from support.ldap_combinations import TLS
 from support.planted import plant
-from support.postfix import RUN_DIRECTORY, Postfix
+from support.postfix import RUN_DIRECTORY
 from support.proxy import Proxy
 from support.slapd import Authority, Slapd, bind
 
@@ -187,13 +187,6 @@ def test_both_stopped_is_an_outage_within_the_deadline(slapds, start_ldap, syslo
     second.resume()
     eventually(lambda: is_let_in(postern, "after"), "they are asked again", 60)
     assert postern.ask(ALICE.uid, "looking-glass").is_refused
-
-
-@pytest.fixture(scope="module")
-def postfix():
-    running = Postfix().start()
-    yield running
-    running.stop()
 
 
 def test_both_stopped_is_454_to_a_mail_program_within_the_deadline(slapds, start_ldap, postfix):

@@ -10,17 +10,10 @@ import pytest
 from support import control, daemon
 from support.host_accounts import SHADOW, HostAccounts
 from support.places import TESTSASLAUTHD
-from support.postfix import RUN_DIRECTORY, SMTP, SUBMISSION, SUBMISSION_SOCKET, Postfix, Sent
+from support.postfix import RUN_DIRECTORY, SMTP, SUBMISSION, SUBMISSION_SOCKET, Sent
 from support.sasldb import ALICE, BOB, Account, passwd
 
 MECHANISMS = ["PLAIN", "LOGIN"]
-
-
-@pytest.fixture(scope="module")
-def postfix():
-    running = Postfix().start()
-    yield running
-    running.stop()
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from support.eventually import eventually
 from support.host_accounts import DEBIANS_STACK, HostAccounts
 from support.postfix import (AUTH_SOCKET, CYRUS, FRESH, SMTP, SUBMISSION, TLS_AUTH_SOCKET, TLS_OFFERED, DovecotPostfix,
                              Prober, SmtpSession, greeting)
-from support.sasldb import ALICE, BOB, passwd
+from support.sasldb import ALICE, BOB, BY_SASLDB, passwd
 from support.service_manager import ServiceManager
 
 PASSWORD_MECHANISMS = ["PLAIN", "LOGIN"]
@@ -61,14 +61,7 @@ owner      = postfix
 group      = postfix
 mechanisms = {' '.join(MECHANISMS)}
 plaintext_without_tls = refuse
-
-[backend local]
-type = sasldb
-
-[route]
-default = local
-failure_delay = 0
-"""
+""" + BY_SASLDB
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import pytest
 from support import control, daemon
 from support.eventually import eventually
 from support.load import right_and_wrong, wrong_answers
-from support.sasldb import ALICE, BOB
+from support.sasldb import ALICE, BOB, BY_SASLDB
 from support.service_manager import ServiceManager, listening_socket
 from support.wire import Connection, request
 
@@ -23,14 +23,7 @@ CONFIG = """
 [listener a]
 socket = DIR/a
 mode = 0600
-
-[backend local]
-type = sasldb
-
-[route]
-default = local
-failure_delay = 0
-"""
+""" + BY_SASLDB
 
 AND_ANOTHER = """
 [listener b]

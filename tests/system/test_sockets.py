@@ -11,7 +11,7 @@ import pytest
 
 from support import control, daemon
 from support.places import TESTSASLAUTHD
-from support.sasldb import ALICE
+from support.sasldb import ALICE, BY_SASLDB
 
 WARNING = ("every user of this host can try passwords at {socket}: "
            "neither its mode nor that of its directory keeps others out")
@@ -74,14 +74,7 @@ mode   = 0606
 [listener open]
 socket = DIR/made/open/mux
 mode   = 0777
-
-[backend local]
-type = sasldb
-
-[route]
-default = local
-failure_delay = 0
-"""
+""" + BY_SASLDB
 
 
 @pytest.fixture

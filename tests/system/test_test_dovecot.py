@@ -10,7 +10,7 @@ import pytest
 
 from support.dovecot import Dovecot
 from support.places import POSTERN
-from support.sasldb import ALICE, BOB
+from support.sasldb import ALICE, BOB, BY_SASLDB
 
 MECHANISMS = ["PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256"]
 ACCEPTED = (0, '0: OK "Success."\n', "")
@@ -25,14 +25,7 @@ protocol   = dovecot
 socket     = DIR/auth
 mode       = 0660
 mechanisms = {' '.join(MECHANISMS)}
-
-[backend local]
-type = sasldb
-
-[route]
-default       = local
-failure_delay = 0
-"""
+""" + BY_SASLDB
 
 AUTH_SERVICE = """
 auth_mechanisms = plain login cram-md5 scram-sha-1 scram-sha-256

@@ -200,6 +200,16 @@ def test_saslpasswd2_changes_what_postern_passwd_wrote(saslauthd, postern, sasld
 # ---- verifiers, which Cyrus SASL's SCRAM alone reads (backends/cyrus_sasl_test.cpp), and LMDB files
 
 
+def let_in_by_posternd_alone(saslauthd, postern, kept):
+    """ALICE, by her changed password: not by the old one, nor by what is kept of the new one. BOB as ever."""
+    assert postern.ask(ALICE.user, "changed").is_accepted
+    for server in (saslauthd, postern):
+        assert server.ask(BOB.user, BOB.password, realm=BOB.realm).is_accepted
+        assert server.ask(ALICE.user, ALICE.password).is_refused
+        assert server.ask(ALICE.user, kept).is_refused
+    assert saslauthd.ask(ALICE.user, "changed").is_refused
+
+
 def test_a_verifier_is_checked_by_posternd_and_is_no_password_of_cyrus_sasl(saslauthd, postern, sasldb):
     said = passwd(sasldb, ALICE.user, "changed")
     assert said == f"{ALICE.user}@{ALICE.realm}: changed in {sasldb.path}, as a SCRAM-SHA-256 verifier\n"
@@ -209,12 +219,7 @@ def test_a_verifier_is_checked_by_posternd_and_is_no_password_of_cyrus_sasl(sasl
     assert kept.startswith("SCRAM-SHA-256$15000:")
     assert b"changed" not in sasldb.path.read_bytes()
 
-    assert postern.ask(ALICE.user, "changed").is_accepted
-    for server in (saslauthd, postern):
-        assert server.ask(BOB.user, BOB.password, realm=BOB.realm).is_accepted
-        assert server.ask(ALICE.user, ALICE.password).is_refused
-        assert server.ask(ALICE.user, kept).is_refused
-    assert saslauthd.ask(ALICE.user, "changed").is_refused
+    let_in_by_posternd_alone(saslauthd, postern, kept)
     assert not libsasl2.accepts(ALICE.user, "changed")
 
 
@@ -250,12 +255,7 @@ def test_a_hash_is_checked_by_posternd_and_is_no_password_of_cyrus_sasl(saslauth
     assert kept.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
     assert b"changed" not in sasldb.path.read_bytes()
 
-    assert postern.ask(ALICE.user, "changed").is_accepted
-    for server in (saslauthd, postern):
-        assert server.ask(BOB.user, BOB.password, realm=BOB.realm).is_accepted
-        assert server.ask(ALICE.user, ALICE.password).is_refused
-        assert server.ask(ALICE.user, kept).is_refused
-    assert saslauthd.ask(ALICE.user, "changed").is_refused
+    let_in_by_posternd_alone(saslauthd, postern, kept)
 
 
 def test_libsasl2_itself_takes_no_hash_for_a_password(sasldb):

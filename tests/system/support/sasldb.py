@@ -19,6 +19,16 @@ class Account:
 ALICE = Account("alice", "wonderland")
 BOB = Account("bob", "builder", "example.org")
 
+# What a postern.conf ends with that has a sasldb behind each of its listeners, and refuses without delay.
+BY_SASLDB = """
+[backend local]
+type = sasldb
+
+[route]
+default = local
+failure_delay = 0
+"""
+
 
 def passwd(database, name, password, *flags):
     """What `postern passwd` says that it did."""
