@@ -41,14 +41,16 @@ class ReplyServer {
 public:
     using Reply = std::optional<std::string>; ///< nothing: never answers
 
-    /// The first connection gets the first reply, and so on; after the last comes the first. It accepts nobody
-    /// before so many wait; more than `queue_max` cannot.
+    /// The first connection gets the first reply, and so on; after the last comes the first. Behind one by
+    /// which a client finds out what is spoken here, nobody is accepted before so many wait; more than
+    /// `queue_max` cannot.
     ReplyServer(const std::string& path, const std::vector<Reply>& replies, std::size_t waits_for = 0)
         : socket_{listen_at(path)}, pid_{::fork()}
     {
         check(pid_, "fork");
         if (pid_ == 0) {
-            wait_for_queue(path, waits_for);
+            if (waits_for > 0)
+                wait_for_queue(path, waits_for);
             serve(replies);
         }
     }
@@ -65,8 +67,9 @@ public:
 
 private:
     /// Each that waits stands in the kernel's list with the path, as the listening socket does.
-    static void wait_for_queue(const std::string& path, std::size_t waits_for)
+    void wait_for_queue(const std::string& path, std::size_t waits_for) const
     {
+        static_cast<void>(answers(UniqueFd{::accept(socket_.get(), nullptr, nullptr)}, std::nullopt));
         for (std::size_t sockets = 0; sockets < waits_for + 1;) {
             sockets = 0;
             std::ifstream list{"/proc/net/unix"};
