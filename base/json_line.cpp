@@ -14,8 +14,6 @@ namespace {
 
 using Json = nlohmann::ordered_json; ///< in the order of the fields
 
-constexpr std::size_t text_bytes_max = 2048;
-
 /// Not within a character.
 std::string cut(std::string_view text, std::size_t bytes_max)
 {
@@ -49,7 +47,7 @@ std::string line_of(std::span<const JsonField> fields, std::size_t text_bytes)
 
 } // namespace
 
-std::string json_line(std::span<const JsonField> fields, std::size_t bytes_max)
+std::string json_line(std::span<const JsonField> fields, std::size_t bytes_max, std::size_t text_bytes_max)
 {
     std::size_t text_bytes = text_bytes_max;
     std::string line = line_of(fields, text_bytes);

@@ -19,10 +19,11 @@ namespace postern {
 
 namespace {
 
-constexpr int facility_auth = 4;             // RFC 5424, table 1
-constexpr int facility_authpriv = 10;        // the same
-constexpr std::size_t line_bytes_max = 2048; // less than PIPE_BUF: a pipe with room takes a line whole
-constexpr std::size_t json_bytes_max = 4000; // the same
+constexpr int facility_auth = 4;                  // RFC 5424, table 1
+constexpr int facility_authpriv = 10;             // the same
+constexpr std::size_t line_bytes_max = 2048;      // less than PIPE_BUF: a pipe with room takes a line whole
+constexpr std::size_t json_bytes_max = 4000;      // the same
+constexpr std::size_t json_field_bytes_max = 256; // strangers may fill many, and each byte costs
 
 /// RFC 3164's time, in the C locale; localtime_r opens no file once tzset() has run.
 std::string syslog_time(std::time_t now)
@@ -111,13 +112,13 @@ std::string_view level_text(LogLevel level) noexcept
     return "invalid";
 }
 
-std::string object_of(LogLevel level, std::span<const JsonField> fields)
+std::string object_of(LogLevel level, std::span<const JsonField> fields, std::size_t text_bytes_max)
 {
     const std::string time = utc_text();
     std::vector<JsonField> all{
         {"time", time}, {"level", level_text(level)}, {"pid", static_cast<std::uint64_t>(::getpid())}};
     all.insert(all.end(), fields.begin(), fields.end());
-    return json_line(all, json_bytes_max);
+    return json_line(all, json_bytes_max, text_bytes_max);
 }
 
 std::string loss_text(std::uint64_t lines)
@@ -155,7 +156,7 @@ try {
 void DescriptorLog::write_fields(LogLevel level, std::span<const JsonField> fields) noexcept
 try {
     if (!is_unwanted(level))
-        write_body(LogOrigin::postern, level, object_of(level, fields));
+        write_body(LogOrigin::postern, level, object_of(level, fields, json_field_bytes_max));
 } catch (const std::exception&) {
     drop(dropped_by_syslog_);
 }
@@ -171,7 +172,7 @@ std::string DescriptorLog::body_of(LogLevel level, std::string_view text) const
     if (!style_.is_json)
         return std::string{text.substr(0, line_bytes_max)};
     const std::array message{JsonField{"message", text}};
-    return object_of(level, message);
+    return object_of(level, message, line_bytes_max);
 }
 
 void DescriptorLog::write_body(LogOrigin origin, LogLevel level, const std::string& body)

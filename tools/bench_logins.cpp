@@ -40,10 +40,10 @@ std::optional<NumberRange> number_range(std::string_view text)
     return NumberRange{*first, *last};
 }
 
-BenchLogins::BenchLogins(std::string_view pattern, NumberRange range, unsigned wrong_percent)
-    : before_{pattern.substr(0, pattern.find(place))}
+BenchLogins::BenchLogins(std::string_view pattern, std::optional<NumberRange> range, unsigned wrong_percent)
+    : before_{range ? pattern.substr(0, pattern.find(place)) : pattern}
     , has_place_{before_.size() != pattern.size()}
-    , range_{range}
+    , range_{range.value_or(NumberRange{})}
     , wrong_below_{(std::uint64_t{wrong_percent} << 32U) / 100}
 {
     assert(wrong_percent <= 100);

@@ -32,8 +32,9 @@ class BenchLogins {
 public:
     static constexpr std::string_view place = "%d"; ///< of the number, in a pattern
 
-    /// `wrong_percent` is at most 100. Of a pattern without a place, all logins are of one user.
-    BenchLogins(std::string_view pattern, NumberRange range, unsigned wrong_percent);
+    /// `wrong_percent` is at most 100. Of a pattern without a place, or without a range, all logins are of
+    /// one user.
+    BenchLogins(std::string_view pattern, std::optional<NumberRange> range, unsigned wrong_percent);
 
     /// The users come in turn. The wrong passwords are spread evenly over time and over the users.
     [[nodiscard]] BenchLogin at(std::uint64_t number) const;

@@ -47,7 +47,7 @@ BenchResult BenchRun::run()
     set_up();
     start_ = clock_.now();
     for (Place& place : places_)
-        waiting_.push_back(&place);
+        line_up(place);
     retry_.schedule(start_);
     tick_.schedule(start_ + tick_period);
     loop_.run();
@@ -80,7 +80,7 @@ void BenchRun::on_end(Place& place, BenchAnswer answer)
 {
     place.is_asking = false;
     count(place, answer);
-    waiting_.push_back(&place);
+    line_up(place);
     go_on();
 }
 
@@ -90,7 +90,27 @@ void BenchRun::give_up(Place& place)
     place.client->give_up();
     count(place, BenchAnswer::lost);
     if (std::exchange(place.is_asking, false))
+        line_up(place);
+    else
+        static_cast<void>(take_login(place));
+}
+
+/// From now on its next login takes time, whether the daemon has room or not.
+void BenchRun::line_up(Place& place)
+{
+    if (take_login(place))
         waiting_.push_back(&place);
+}
+
+/// False: there are no more.
+bool BenchRun::take_login(Place& place)
+{
+    if (!has_more())
+        return false;
+    place.login = logins_.at(begun_++);
+    place.since = clock_.now();
+    ++logins_open_;
+    return true;
 }
 
 /// Serves those that wait, as far as the daemon takes them.
@@ -108,16 +128,13 @@ void BenchRun::go_on()
 /// asked as fast as this program can.
 bool BenchRun::serve(Place& place)
 {
-    if (!place.login) {
-        if (!has_more())
-            return true;
-        place.login = logins_.at(begun_++);
-        place.since = clock_.now();
-        ++logins_open_;
-    }
+    if (!place.login)
+        return true; // it was given up, and there are no more
     const BenchClient::Begun begun = place.client->begin(*place.login);
-    if (begun == BenchClient::Begun::lost)
+    if (begun == BenchClient::Begun::lost) {
         count(place, BenchAnswer::lost);
+        static_cast<void>(take_login(place));
+    }
     place.is_asking = begun == BenchClient::Begun::yes;
     return place.is_asking;
 }

@@ -58,6 +58,8 @@ private:
     void on_tick();
     void on_end(Place& place, BenchAnswer answer);
     void give_up(Place& place);
+    void line_up(Place& place);
+    [[nodiscard]] bool take_login(Place& place);
     void go_on();
     [[nodiscard]] bool serve(Place& place);
     void count(Place& place, BenchAnswer answer);

@@ -49,6 +49,7 @@ public:
     {
         check(pid_, "fork");
         if (pid_ == 0) {
+            ::prctl(PR_SET_PDEATHSIG, SIGKILL);
             if (waits_for > 0)
                 wait_for_queue(path, waits_for);
             serve(replies);
@@ -80,7 +81,6 @@ private:
 
     [[noreturn]] void serve(const std::vector<Reply>& replies) const
     {
-        ::prctl(PR_SET_PDEATHSIG, SIGKILL);
         for (std::size_t i = 0;;)
             if (answers(UniqueFd{::accept(socket_.get(), nullptr, nullptr)}, replies[i]))
                 i = (i + 1) % replies.size();

@@ -105,7 +105,7 @@ def test_an_outage_is_told_from_a_refusal(users, start_postern, start_postern_co
 def test_a_front_that_dies_costs_the_logins_that_it_had(users, start_postern):
     """And the load goes on with its successor."""
     postern = start_postern()
-    command = [POSTERN, "bench", *PATTERN, "-f", postern.socket, "--json", "--seconds", "2", "-c", "4"]
+    command = [POSTERN, "bench", *PATTERN, "-f", postern.socket, "--json", "--seconds", "600", "-c", "4"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as running:
         running.stdin.write(USERS[0].password + "\n")
         running.stdin.close()
@@ -113,6 +113,7 @@ def test_a_front_that_dies_costs_the_logins_that_it_had(users, start_postern):
         first = postern.front.kill()
         first.wait_gone()
         eventually(lambda: decided(postern) > 100, "the load is there again")
+        running.send_signal(signal.SIGINT)
         told = json.loads(running.stdout.read())
     assert told["accepted"] + told["lost"] == told["logins"]
     assert told["lost"] <= 4
@@ -158,7 +159,7 @@ def test_an_interruption_tells_what_was_measured(users, start_postern):
         os.close(side)
         running.stdin.write(USERS[0].password + "\n")
         running.stdin.close()
-        assert os.read(terminal, 1)  # the progress: it runs
+        eventually(lambda: re.search(rb"[1-9]\d* logins", os.read(terminal, 1000)), "the progress tells of logins")
         running.send_signal(signal.SIGINT)
         told = json.loads(running.stdout.read())
     os.close(terminal)

@@ -49,6 +49,7 @@ TEST_CASE("a pattern without a place is one user", "[bench]")
 {
     CHECK(first_users({"alice", {1, 9}, 0}, 3) == std::vector<std::string>{"alice", "alice", "alice"});
     CHECK(first_users({"50%", {}, 0}, 1) == std::vector<std::string>{"50%"});
+    CHECK(first_users({"a%d", {}, 0}, 2) == std::vector<std::string>{"a%d", "a%d"}); // without a range
 }
 
 TEST_CASE("as many passwords are wrong as was asked for, and for every user", "[bench]")
