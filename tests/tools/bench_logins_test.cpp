@@ -39,15 +39,16 @@ TEST_CASE("a range is two numbers, the second not below the first", "[bench]")
 
 TEST_CASE("the users of a pattern come in turn", "[bench]")
 {
-    CHECK(first_users({"user%d@x", {9, 11}, 0}, 5) ==
+    CHECK(first_users({"user%d@x", NumberRange{9, 11}, 0}, 5) ==
           std::vector<std::string>{"user9@x", "user10@x", "user11@x", "user9@x", "user10@x"});
-    CHECK(first_users({"%d", {3, 4}, 0}, 2) == std::vector<std::string>{"3", "4"});
-    CHECK(first_users({"%d%d", {3, 4}, 0}, 1) == std::vector<std::string>{"3%d"});
+    CHECK(first_users({"%d", NumberRange{3, 4}, 0}, 2) == std::vector<std::string>{"3", "4"});
+    CHECK(first_users({"%d%d", NumberRange{3, 4}, 0}, 1) == std::vector<std::string>{"3%d"});
 }
 
 TEST_CASE("a pattern without a place is one user", "[bench]")
 {
-    CHECK(first_users({"alice", {1, 9}, 0}, 3) == std::vector<std::string>{"alice", "alice", "alice"});
+    CHECK(first_users({"alice", NumberRange{1, 9}, 0}, 3) ==
+          std::vector<std::string>{"alice", "alice", "alice"});
     CHECK(first_users({"50%", {}, 0}, 1) == std::vector<std::string>{"50%"});
     CHECK(first_users({"a%d", {}, 0}, 2) == std::vector<std::string>{"a%d", "a%d"}); // without a range
 }
