@@ -62,10 +62,13 @@ void EventLoop::serve_events()
         pending_ = pending_.subspan(1);
         if (event.events == 0)
             continue; // its watch was destroyed by an earlier callback of this turn
-        if (event.data.ptr == nullptr)
+        if (event.data.ptr == nullptr) {
             is_time = true;
-        else
-            static_cast<FdWatch*>(event.data.ptr)->callback_(event.events);
+            continue;
+        }
+        static_cast<FdWatch*>(event.data.ptr)->callback_(event.events);
+        if (watch_end_)
+            watch_end_();
     }
     if (is_time)
         serve_timers();

@@ -37,6 +37,9 @@ public:
     /// Called after each turn, when all that had happened has been served, and before the first.
     void at_turn_end(std::function<void()> callback) { turn_end_ = std::move(callback); }
 
+    /// Called after each callback of a watch: for what is not to wait until the others have had theirs.
+    void after_each_watch(std::function<void()> callback) { watch_end_ = std::move(callback); }
+
     [[nodiscard]] const Clock& clock() const noexcept { return clock_; }
 
 private:
@@ -57,6 +60,7 @@ private:
     std::array<epoll_event, 256> events_{};
     std::span<epoll_event> pending_; ///< of the current turn, not yet served
     std::function<void()> turn_end_;
+    std::function<void()> watch_end_;
     bool is_running_ = false;
 };
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// A login is in one of two states: somebody is being asked, or it is refused and waits for its moment. Either
-// way it stands in one set, ordered by when it wakes: when the one who is asked has had his time, or at the
-// moment it leaves. So there is one bound in time for every login, whatever hangs.
+// A login is in one of three states: somebody is being asked, or it is refused and waits for its moment, or
+// it is about to leave. In the first two it stands in one set, ordered by when it wakes: when the one who is
+// asked has had his time, or at the moment it leaves. So there is one bound in time for every login, whatever
+// hangs. It leaves a moment after it is concluded, since whoever asked may still be on the stack.
 //
 // Who has somebody behind him that is asked about an outage has a share of the time that is left, since one
 // who hangs would leave nothing to the others: of two backends the first has half of the deadline. The last
@@ -118,7 +119,6 @@ Authenticator::Login& Authenticator::begin(NormalisedRequest named, const LoginT
                                               std::move(asked), ++last_number_, terms.origin});
     login.self = std::prev(logins_.end());
     login.cache_key = cache_key;
-    wake_at(login, terms.deadline);
     return login;
 }
 
@@ -299,7 +299,7 @@ void Authenticator::conclude(Login& login, Verdict verdict)
     if (is_login && is_refusal(verdict))
         delay(login);
     else
-        wake_at(login, TimePoint::min()); // leaves in the next tick(), not inside of whoever asked
+        leave_next(login);
 }
 
 /// How long a refusal waits to leave is not in its time.
@@ -347,9 +347,7 @@ void Authenticator::delay(Login& login)
     wake_at(login, std::min(leaves, login.deadline));
     if (delayed_.size() > delayed_max_) {
         ++counts_.left_early;
-        Login& first = **delayed_.begin();
-        delayed_.erase(delayed_.begin());
-        wake_at(first, TimePoint::min());
+        leave_next(**delayed_.begin());
     }
 }
 
@@ -360,12 +358,24 @@ void Authenticator::wake_at(Login& login, TimePoint when)
     waking_.insert(&login);
 }
 
-void Authenticator::leave(Login& login)
+void Authenticator::leave_next(Login& login)
 {
     waking_.erase(&login);
     delayed_.erase(&login);
-    std::list<Login> leaving;
-    leaving.splice(leaving.begin(), logins_, login.self);
+    leaving_.splice(leaving_.end(), logins_, login.self);
+}
+
+void Authenticator::let_leave()
+{
+    while (!leaving_.empty()) {
+        std::list<Login> next;
+        next.splice(next.begin(), leaving_, leaving_.begin());
+        leave(next.front());
+    }
+}
+
+void Authenticator::leave(Login& login)
+{
     if (login.on_challenge)
         login.on_challenge(challenge_of(login));
     else
@@ -406,8 +416,9 @@ TimePoint Authenticator::tick()
         if (login.job)
             give_up(login);
         else
-            leave(login);
+            leave_next(login);
     }
+    let_leave();
     return waking_.empty() ? TimePoint::max() : (*waking_.begin())->wakes;
 }
 

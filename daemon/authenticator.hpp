@@ -94,7 +94,8 @@ public:
     Authenticator& operator=(const Authenticator&) = delete;
 
     /// Decides a request that holds a password, or a proof that needs no challenge of a backend (CRAM-MD5).
-    /// `on_outcome` is called exactly once, at the deadline at the latest, and never within this call.
+    /// `on_outcome` is called exactly once, at the deadline at the latest, and never within this call: by
+    /// let_leave() or tick().
     /// Without memory for a login the process ends: nobody could be answered.
     void authenticate(NormalisedRequest login, const LoginTerms& terms, OnOutcome on_outcome) noexcept;
 
@@ -113,10 +114,14 @@ public:
     /// A refusal about which nobody has to be asked: logged, and not counted.
     void note_refusal(const Request& request, const LoginOrigin& origin, std::string_view reason) noexcept;
 
-    /// Ends what is due. Returns when to call it again.
+    /// Lets those leave that nothing holds any more. For whoever wants answers to leave before others are
+    /// looked at; costs nothing when there are none.
+    void let_leave();
+
+    /// Ends what is due, and lets leave. Returns when to call it again.
     TimePoint tick();
 
-    [[nodiscard]] std::size_t logins() const noexcept { return logins_.size(); }
+    [[nodiscard]] std::size_t logins() const noexcept { return logins_.size() + leaving_.size(); }
 
     /// Refusals that wait for their moment.
     [[nodiscard]] std::size_t delayed() const noexcept { return delayed_.size(); }
@@ -181,8 +186,9 @@ private:
     [[nodiscard]] std::string salt_of(const Request& request) const;
     void log(const Login& login, Duration took);
     void delay(Login& login);
-    void leave(Login& login);
     void wake_at(Login& login, TimePoint when);
+    void leave_next(Login& login);
+    void leave(Login& login);
 
     struct ByWaking {
         bool operator()(const Login* a, const Login* b) const noexcept
@@ -212,8 +218,9 @@ private:
     LoginCounts counts_;
     std::uint64_t last_number_ = 0;
     std::list<Login> logins_;
-    std::set<Login*, ByWaking> waking_;   ///< every login
+    std::set<Login*, ByWaking> waking_;   ///< all of them
     std::set<Login*, ByArrival> delayed_; ///< the refused ones
+    std::list<Login> leaving_;            ///< those that nothing holds any more
 };
 
 } // namespace postern

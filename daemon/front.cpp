@@ -187,6 +187,7 @@ Front::Front(MessageSocket channel, FrontSetup setup, std::vector<UniqueFd> desc
     for (std::size_t i = 0; i < setup_.listeners.size(); ++i)
         listeners_.add(setup_.listeners[i], std::move(descriptors.at(i)));
     loop_.at_turn_end([this] { end_turn(); });
+    loop_.after_each_watch([this] { authenticator_.let_leave(); });
     if (!setup_.waits_to_open)
         control_.open();
     if (setup_.cache.is_on)

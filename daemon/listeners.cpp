@@ -92,10 +92,11 @@ void Listeners::for_each_session(Act act)
             act(*session);
 }
 
+/// Who is answered at once has his answer before the next one is looked at: he is at work while that is done.
 void Listeners::accept_from(Listener& listener)
 {
-    for (int i = 0; i < accepts_a_turn && accept_one(listener); ++i) {
-    }
+    for (int i = 0; i < accepts_a_turn && accept_one(listener); ++i)
+        services_.authenticator.let_leave();
 }
 
 /// False when nobody waits, or nobody can be served now.

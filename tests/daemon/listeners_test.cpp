@@ -47,11 +47,18 @@ struct Hall : ScriptedFront {
 
     UniqueFd connect(std::size_t listener)
     {
+        UniqueFd peer = line_up(listener);
+        serve();
+        return peer;
+    }
+
+    /// Connects, and is not served yet.
+    [[nodiscard]] UniqueFd line_up(std::size_t listener) const
+    {
         const UnixAddress address =
             UnixAddress::of_path_or_abstract(directory.file(std::to_string(listener)));
         UniqueFd peer{check(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), "socket")};
         check(::connect(peer.get(), address.get(), address.size()), "connect");
-        serve();
         return peer;
     }
 
@@ -174,6 +181,20 @@ TEST_CASE("where every session has a login in work, who comes waits for one of t
     hall.accept_first(); // and with its reply its session ends
     CHECK(hall.listeners.sessions() == 2);
     CHECK(hall.workers.asked.size() == 2);
+}
+
+TEST_CASE("who is answered at once has his answer before the next one is accepted", "[listeners]")
+{
+    Hall hall{1};
+    hall.workers.has_supervisor = false;
+    for (const WorkerId worker : hall.workers.started)
+        hall.pools[0].on_ended(worker);
+    std::array<UniqueFd, 2> peers{hall.line_up(1), hall.line_up(1)};
+    for (const UniqueFd& peer : peers)
+        REQUIRE(::send(peer.get(), saslauthd_login.data(), saslauthd_login.size(), MSG_NOSIGNAL) > 0);
+    hall.serve(); // time stands still: a listener that paused, since it is full, would go on pausing
+    for (const UniqueFd& peer : peers)
+        CHECK(Hall::heard(peer) == counted("")); // unavailable
 }
 
 TEST_CASE("who floods one socket is in the way of nobody at another", "[listeners]")

@@ -27,6 +27,7 @@ struct ScriptedFront {
         for (std::uint32_t ready = 0; ready < workers_max; pools[0].on_ready(workers.started.at(ready++)))
             static_cast<void>(pools[0].start_missing());
         loop.at_turn_end([this] { authenticator.tick(); });
+        loop.after_each_watch([this] { authenticator.let_leave(); });
     }
 
     ScriptedFront(const ScriptedFront&) = delete;

@@ -63,12 +63,12 @@ def was_right_before(attempt, history):
 
 
 FAULTS = {
-    "swaps two answers": ("daemon/authenticator.cpp", "    std::list<Login> leaving;\n", """
+    "swaps two answers": ("daemon/authenticator.cpp", "void Authenticator::leave(Login& login)\n{\n", """
+void Authenticator::leave(Login& login)
+{
     static int together = 0;
-    if (!waking_.empty() && (*waking_.begin())->wakes <= clock_.now() && !(*waking_.begin())->job &&
-        !(*waking_.begin())->on_challenge && !login.on_challenge && ++together % 5 == 0)
-        std::swap(login.verdict, (*waking_.begin())->verdict);
-    std::list<Login> leaving;
+    if (!delayed_.empty() && !login.on_challenge && ++together % 5 == 0)
+        std::swap(login.verdict, (*delayed_.begin())->verdict);
 """),
     "remembers too long": ("daemon/login_cache.cpp", "clock_.now() >= entry->ends || entry->changes != key.changes",
                            "clock_.now() >= entry->ends"),
