@@ -4,12 +4,11 @@
 import grp
 import os
 import subprocess
-import time
 from pathlib import Path
 
 from figures import Curve
 from scenarios import figures, scenario
-from stage import WORKERS, Crowd, WrongAnswer
+from stage import WORKERS, Crowd, WrongAnswer, settle
 
 from support import control
 from support.places import HOST_NAME, SASLDB
@@ -18,7 +17,6 @@ from support.sasldb import Account
 CLIENTS = 8
 USER = Account("user%d", "wonderland")  # each of them
 PATIENCE = "60s"  # of a daemon whose workers have to look through a large database first
-SETTLED = 2.5  # seconds, after which a file that has changed is not opened for each login any more
 
 
 def database(users, path, first=1):
@@ -60,7 +58,7 @@ def users(stage):
     def ask(socket, size):
         os.utime(databases[size])
         after_change = stage.load(socket, WORKERS, *all_of(size), "-n", WORKERS, account=USER)["milliseconds"]["max"]
-        time.sleep(SETTLED)
+        settle(databases[size])
         return figures(log_in(stage, socket, size)) | {"after a change ms": after_change}
 
     def ask_saslauthd(size):
@@ -94,6 +92,8 @@ def chain(stage):
     """Backends asked in turn: whoever logs in is known to the last."""
     lengths = [1, 2, 4, 8]
     known, unknown = database(1, SASLDB), database(1, Path("/etc/bench-sasldb.other"), first=2)
+    for path in known, unknown:
+        settle(path)
 
     def start(length):
         names = [f"backend{number}" for number in range(length)]

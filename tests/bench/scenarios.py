@@ -5,7 +5,7 @@ from pathlib import Path
 
 from directory import Directory
 from figures import Curve, Row, at_least, at_most
-from stage import WORKERS, Crowd, without_log
+from stage import WORKERS, Crowd, settle, without_log
 
 from support.directory import READER, READER_PASSWORD, SUFFIX
 from support.dovecot import Dovecot
@@ -27,7 +27,7 @@ def scenario(name):
 @scenario("cache")
 def cache(stage):
     """Logins that are remembered."""
-    Sasldb().add(ALICE)
+    sasldb_of_alice()
     floor, theirs, ours = stage.floor(), stage.saslauthd("-c").socket, stage.posternd("-c").socket
     return [Row(f"cache hit, {clients} clients", LOGINS,
                 rates(stage, clients, floor=floor, saslauthd=theirs, postern=ours),
@@ -38,7 +38,7 @@ def cache(stage):
 @scenario("sasldb")
 def sasldb(stage):
     """A password database, asked each time."""
-    Sasldb().add(ALICE)
+    sasldb_of_alice()
     theirs, ours = stage.saslauthd().socket, stage.posternd().socket
     return [Row(f"sasldb, no cache, {clients} clients", LOGINS,
                 rates(stage, clients, saslauthd=theirs, postern=ours), [at_least(factor, "saslauthd")])
@@ -139,7 +139,7 @@ service auth {
 @scenario("dovecot")
 def dovecot(stage):
     """PLAIN over Dovecot's protocol; Dovecot itself has the password in a text file, and that in its memory."""
-    Sasldb().add(ALICE)
+    sasldb_of_alice()
     theirs = stage.enter_context(without_log(Dovecot([ALICE], AUTH_SERVICE))).directory / "run/bench"
     return [Row(f"Dovecot protocol, PLAIN, {what}, {clients} connections", LOGINS,
                 rates(stage, clients, dovecot=theirs, postern=ours), [at_least(1.5, "dovecot")])
@@ -151,7 +151,7 @@ def dovecot(stage):
 @scenario("silent")
 def silent_clients(stage):
     """A thousand clients that connect and say nothing, beside eight that log in."""
-    Sasldb().add(ALICE)
+    sasldb_of_alice()
     ours, crowded = stage.posternd(), stage.posternd()
 
     def beside_a_crowd():
@@ -168,7 +168,7 @@ def silent_clients(stage):
 @scenario("memory")
 def memory(stage):
     """Of a daemon that waits, with one backend and 5 workers, each of which has been asked."""
-    Sasldb().add(ALICE)
+    sasldb_of_alice()
     theirs, ours = stage.saslauthd(), stage.posternd()
     for server in (theirs, ours):
         stage.load(server.socket, 64, "-n", 5000)
@@ -186,7 +186,7 @@ def megabytes(server):
 @scenario("load")
 def load(stage):
     """Latency against load: more and more clients, each of which logs in again as soon as it has its answer."""
-    Sasldb().add(ALICE)
+    sasldb_of_alice()
     servers = {"floor": stage.floor(),
                "saslauthd": stage.saslauthd().socket, "saslauthd -c": stage.saslauthd("-c").socket,
                "postern": stage.posternd().socket, "postern -c": stage.posternd("-c").socket}
@@ -196,6 +196,10 @@ def load(stage):
 
     return [Curve("latency against load", "clients", [1, 2, 4, 8, 16, 32, 64, 128],
                   {name: measuring(socket) for name, socket in servers.items()})]
+
+
+def sasldb_of_alice():
+    settle(Sasldb().add(ALICE).path)
 
 
 def figures(result):

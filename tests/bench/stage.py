@@ -8,6 +8,7 @@ import resource
 import socket as sockets
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 from support import daemon
@@ -19,6 +20,7 @@ from support.sasldb import ALICE
 FLOOR, DELAY = BUILD / "tests/bench/bench_floor", BUILD / "tests/bench/bench_delay"
 WORKERS = 5  # saslauthd's default
 WORST_LATENCY = 60  # seconds, for an answer to a login
+SETTLED = 2.5  # seconds: a file that has changed since is opened again for each login, lest it change once more
 
 
 class WrongAnswer(Exception):
@@ -90,6 +92,11 @@ class Stage(contextlib.ExitStack):
     def latency(self, socket, clients, quantile, *more, **kind):
         """In milliseconds; `quantile` is "p50", "p90", "p99" or "max"."""
         return self.load(socket, clients, *more, **kind)["milliseconds"][quantile]
+
+
+def settle(database):
+    """One that is in use was last changed long ago."""
+    eventually(lambda: time.time() - database.stat().st_ctime > SETTLED, f"{database} is old enough")
 
 
 def listens(port):
