@@ -19,6 +19,7 @@ build_packages=(
     libseccomp-dev
     libsodium-dev
     libssl-dev
+    nettle-dev
     ninja-build
     nlohmann-json3-dev
     pkgconf

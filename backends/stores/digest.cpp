@@ -1,56 +1,92 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "backends/stores/digest.hpp"
 
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
+#include <nettle/hmac.h>
+#include <nettle/md5.h>
+#include <nettle/nettle-meta.h>
+#include <nettle/pbkdf2.h>
+#include <nettle/sha1.h>
+#include <nettle/sha2.h>
 #include <sodium.h>
 
 #include <cassert>
-#include <limits>
-#include <memory>
-#include <stdexcept>
+
+#undef pbkdf2 // nettle's other name of nettle_pbkdf2()
 
 namespace postern {
 
 namespace {
 
-static_assert(Digest::bytes_max == EVP_MAX_MD_SIZE);
+/// nettle leaves there what it has made of a key, a password perhaps.
+constexpr std::size_t stack_of_nettle = 2048;
 
-const EVP_MD* method_of(Hash hash) noexcept
+const nettle_hash& function_of(Hash hash) noexcept
 {
     switch (hash) {
-    case Hash::md5: return ::EVP_md5();
-    case Hash::sha1: return ::EVP_sha1();
-    case Hash::sha256: return ::EVP_sha256();
-    case Hash::sha384: return ::EVP_sha384();
-    case Hash::sha512: return ::EVP_sha512();
+    case Hash::md5: return nettle_md5;
+    case Hash::sha1: return nettle_sha1;
+    case Hash::sha256: return nettle_sha256;
+    case Hash::sha384: return nettle_sha384;
+    case Hash::sha512: break;
     }
-    return nullptr;
+    return nettle_sha512;
 }
 
-void expect(bool is_computed)
+const std::uint8_t* bytes_of(std::string_view text) noexcept
 {
-    if (!is_computed)
-        throw std::runtime_error{"OpenSSL cannot compute a hash"};
+    return reinterpret_cast<const std::uint8_t*>(text.data());
 }
 
-int int_of(std::size_t number)
-{
-    if (number > std::numeric_limits<int>::max())
-        throw std::length_error{"too much for OpenSSL"};
-    return static_cast<int>(number);
-}
+/// How far one of the functions has come with its input; wiped.
+class State {
+public:
+    State() noexcept = default;
+    State(const State&) = delete;
+    State& operator=(const State&) = delete;
+    ~State() { sodium_memzero(&memory_, sizeof memory_); }
 
-const unsigned char* bytes_of(std::string_view text) noexcept
-{
-    return reinterpret_cast<const unsigned char*>(text.data());
-}
+    [[nodiscard]] void* get() noexcept { return &memory_; }
+
+private:
+    union {
+        md5_ctx md5;
+        sha1_ctx sha1;
+        sha256_ctx sha256;
+        sha512_ctx sha512; // SHA-384's too
+    } memory_{};
+};
+
+/// HMAC with a key, of one message after the other.
+class KeyedHash {
+public:
+    KeyedHash(Hash hash, std::string_view key) noexcept : function_{function_of(hash)}
+    {
+        nettle_hmac_set_key(outer_.get(), inner_.get(), state_.get(), &function_, key.size(), bytes_of(key));
+    }
+
+    void update(std::size_t size, const std::uint8_t* bytes) noexcept
+    {
+        nettle_hmac_update(state_.get(), &function_, size, bytes);
+    }
+
+    /// Ends a message.
+    void finish(std::size_t size, std::uint8_t* made) noexcept
+    {
+        nettle_hmac_digest(outer_.get(), inner_.get(), state_.get(), &function_, size, made);
+    }
+
+private:
+    const nettle_hash& function_;
+    State outer_;
+    State inner_;
+    State state_;
+};
 
 } // namespace
 
 std::size_t digest_bytes(Hash hash) noexcept
 {
-    return static_cast<std::size_t>(::EVP_MD_get_size(method_of(hash)));
+    return function_of(hash).digest_size;
 }
 
 Digest::Digest(std::size_t size) noexcept : size_{size}
@@ -77,32 +113,42 @@ Digest Digest::exclusive_or(std::string_view bytes) const noexcept
     return made;
 }
 
-Digest digest(Hash hash, std::string_view bytes, std::string_view salt)
+Digest digest(Hash hash, std::string_view bytes, std::string_view salt) noexcept
 {
-    const std::unique_ptr<EVP_MD_CTX, decltype(&::EVP_MD_CTX_free)> context{::EVP_MD_CTX_new(),
-                                                                            ::EVP_MD_CTX_free};
-    Digest made{digest_bytes(hash)};
-    expect(context && ::EVP_DigestInit_ex(context.get(), method_of(hash), nullptr) == 1 &&
-           ::EVP_DigestUpdate(context.get(), bytes.data(), bytes.size()) == 1 &&
-           ::EVP_DigestUpdate(context.get(), salt.data(), salt.size()) == 1 &&
-           ::EVP_DigestFinal_ex(context.get(), made.buffer().data(), nullptr) == 1);
+    const nettle_hash& function = function_of(hash);
+    State state;
+    Digest made{function.digest_size};
+    function.init(state.get());
+    function.update(state.get(), bytes.size(), bytes_of(bytes));
+    function.update(state.get(), salt.size(), bytes_of(salt));
+    function.digest(state.get(), made.size(), made.buffer().data());
+    sodium_stackzero(stack_of_nettle);
     return made;
 }
 
-Digest hmac(Hash hash, std::string_view key, std::string_view bytes)
+Digest hmac(Hash hash, std::string_view key, std::string_view bytes) noexcept
 {
+    KeyedHash keyed{hash, key};
     Digest made{digest_bytes(hash)};
-    expect(::HMAC(method_of(hash), key.data(), int_of(key.size()), bytes_of(bytes), bytes.size(),
-                  made.buffer().data(), nullptr) != nullptr);
+    keyed.update(bytes.size(), bytes_of(bytes));
+    keyed.finish(made.size(), made.buffer().data());
+    sodium_stackzero(stack_of_nettle);
     return made;
 }
 
-Digest pbkdf2(Hash hash, std::string_view password, std::string_view salt, std::uint32_t iterations)
+Digest pbkdf2(Hash hash, std::string_view password, std::string_view salt, std::uint32_t iterations) noexcept
 {
+    constexpr auto update = [](void* keyed, std::size_t size, const std::uint8_t* bytes) {
+        static_cast<KeyedHash*>(keyed)->update(size, bytes);
+    };
+    constexpr auto finish = [](void* keyed, std::size_t size, std::uint8_t* made) {
+        static_cast<KeyedHash*>(keyed)->finish(size, made);
+    };
+    KeyedHash keyed{hash, password};
     Digest made{digest_bytes(hash)};
-    expect(::PKCS5_PBKDF2_HMAC(password.data(), int_of(password.size()), bytes_of(salt), int_of(salt.size()),
-                               int_of(iterations), method_of(hash), int_of(made.size()),
-                               made.buffer().data()) == 1);
+    nettle_pbkdf2(&keyed, update, finish, made.size(), iterations, salt.size(), bytes_of(salt), made.size(),
+                  made.buffer().data());
+    sodium_stackzero(stack_of_nettle);
     return made;
 }
 

@@ -8,10 +8,10 @@
 #include <string_view>
 
 /// Hash functions that SASL and directories still ask for, and what is made with them: digests, HMAC (RFC
-/// 2104), PBKDF2 (RFC 8018). The only place here that knows OpenSSL's libcrypto.
+/// 2104), PBKDF2 (RFC 8018). The only place here that knows nettle. OpenSSL's libcrypto has them too, but of
+/// its tables every process that maps it gets a copy, 400 KB, and there is one for each worker.
 ///
-/// Nothing blocks but PBKDF2. Any thread. All throw std::runtime_error when OpenSSL cannot compute, which is
-/// an outage and no wrong password, and std::length_error for more bytes than it takes.
+/// Nothing blocks but PBKDF2, and nothing fails. Any thread. What is computed on the way is wiped.
 namespace postern {
 
 enum class Hash : std::uint8_t { md5, sha1, sha256, sha384, sha512 };
@@ -51,12 +51,12 @@ private:
 };
 
 /// Of `bytes`, and of `salt` behind them.
-[[nodiscard]] Digest digest(Hash hash, std::string_view bytes, std::string_view salt = {});
+[[nodiscard]] Digest digest(Hash hash, std::string_view bytes, std::string_view salt = {}) noexcept;
 
-[[nodiscard]] Digest hmac(Hash hash, std::string_view key, std::string_view bytes);
+[[nodiscard]] Digest hmac(Hash hash, std::string_view key, std::string_view bytes) noexcept;
 
-/// As many bytes as the hash has.
+/// As many bytes as the hash has. At least one iteration.
 [[nodiscard]] Digest pbkdf2(Hash hash, std::string_view password, std::string_view salt,
-                            std::uint32_t iterations);
+                            std::uint32_t iterations) noexcept;
 
 } // namespace postern

@@ -23,8 +23,7 @@
 /// an accent that follows its letter) is one that a client of Cyrus SASL cannot prove. What is not ASCII
 /// passes through memory of libidn, which is not wiped.
 ///
-/// Nothing blocks but PBKDF2, for milliseconds. Any thread. All throw std::runtime_error when OpenSSL cannot
-/// compute, and std::bad_alloc.
+/// Nothing blocks but PBKDF2, for milliseconds. Any thread. Throws std::bad_alloc.
 namespace postern {
 
 enum class ScramHash : std::uint8_t { sha1, sha256 };

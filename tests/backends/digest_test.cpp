@@ -1,10 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "backends/stores/digest.hpp"
 
+#include <pthread.h>
 #include <sodium.h>
 
+#include <array>
 #include <catch2/catch.hpp>
+#include <cstddef>
+#include <functional>
+#include <new>
 #include <string>
+#include <string_view>
+#include <vector>
 
 namespace postern {
 
@@ -16,6 +23,36 @@ std::string in_hexadecimal(const Digest& digest)
     sodium_bin2hex(text.data(), text.size(), reinterpret_cast<const unsigned char*>(digest.view().data()),
                    digest.size());
     text.pop_back(); // its NUL
+    return text;
+}
+
+using Work = std::function<void()>;
+
+void* do_work(void* work)
+{
+    (*static_cast<const Work*>(work))();
+    return nullptr;
+}
+
+/// The stack of a thread, when it has done that work and is over.
+std::string stack_after(Work work)
+{
+    std::string stack(std::size_t{256} * 1024, '\0');
+    pthread_attr_t attributes;
+    pthread_t thread{};
+    REQUIRE(pthread_attr_init(&attributes) == 0);
+    REQUIRE(pthread_attr_setstack(&attributes, stack.data(), stack.size()) == 0);
+    REQUIRE(pthread_create(&thread, &attributes, do_work, &work) == 0);
+    REQUIRE(pthread_join(thread, nullptr) == 0);
+    pthread_attr_destroy(&attributes);
+    return stack;
+}
+
+/// As HMAC has a key in its blocks.
+std::string padded(std::string text, char pad)
+{
+    for (char& byte : text)
+        byte = static_cast<char>(byte ^ pad);
     return text;
 }
 
@@ -95,6 +132,26 @@ TEST_CASE("a digest leaves nothing behind where it was", "[digest]")
     made->~Digest();
     CHECK(std::string_view{reinterpret_cast<const char*>(place.data()), place.size()}.find(
               bytes.substr(0, 4)) == std::string_view::npos);
+}
+
+TEST_CASE("of what a digest was made of nothing is left on the stack", "[digest]")
+{
+    const Hash hash = GENERATE(Hash::md5, Hash::sha1, Hash::sha256, Hash::sha384, Hash::sha512);
+    static const std::string password = "correct horse battery staple";
+    const auto left = [hash](const Work& work) {
+        const std::string stack = stack_after(work);
+        const std::vector<std::string> needles{password, padded(password, 0x36), padded(password, 0x5c),
+                                               std::string{pbkdf2(hash, password, "salt", 2).view()}};
+        std::vector<std::size_t> found;
+        for (std::size_t i = 0; i < needles.size(); ++i)
+            if (stack.find(needles[i].substr(0, 16)) != std::string::npos)
+                found.push_back(i);
+        return found;
+    };
+    CAPTURE(hash);
+    CHECK(left([hash] { static_cast<void>(digest(hash, password)); }).empty());
+    CHECK(left([hash] { static_cast<void>(hmac(hash, password, "challenge")); }).empty());
+    CHECK(left([hash] { static_cast<void>(pbkdf2(hash, password, "salt", 2)); }).empty());
 }
 
 } // namespace postern

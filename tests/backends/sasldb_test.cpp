@@ -419,7 +419,7 @@ TEST_CASE("a proof for an unknown user costs what one for a known user does", "[
         CHECK(backend.prove(login, "SCRAM-SHA-256", "x").verdict == expected);
         return processor_time() - before;
     };
-    static_cast<void>(cost_of(source.known(), Verdict::rejected)); // what OpenSSL does once
+    static_cast<void>(cost_of(source.known(), Verdict::rejected)); // what is done once: the file is opened
     const auto known = cost_of(source.known(), Verdict::rejected);
     CHECK(cost_of(source.unknown(), Verdict::unknown_user) > known / 4);
 }

@@ -183,6 +183,13 @@ def test_only_workers_map_the_libraries_of_backends(postern, workers):
             assert not maps(process, library), f"{process} maps {library}"
 
 
+def test_no_process_maps_libcrypto_of_which_each_would_have_much_of_its_own(postern, workers):
+    for process in postern.processes():
+        assert not maps(process, "libcrypto."), f"{process} maps libcrypto"
+    for worker in workers:
+        assert maps(worker, "libnettle.")  # which computes the hashes instead
+
+
 def test_no_process_holds_a_descriptor_that_it_has_no_use_for(postern, workers):
     assert wrong_answers(postern.ask, right_and_wrong(ALICE), 20) == []
     for worker in workers:
