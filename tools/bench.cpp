@@ -23,6 +23,7 @@ namespace {
 
 constexpr int status_misjudged = 255; // as of `postern test`, where the last login was refused
 constexpr std::uint64_t logins_default = 10'000;
+constexpr std::size_t clients_max = 1000; // each a thread
 
 struct BenchOptions {
     std::string user;
@@ -30,7 +31,7 @@ struct BenchOptions {
     std::string service;
     std::string realm;
     std::string socket;
-    int clients = 0;
+    std::size_t clients = 0;
     std::uint64_t logins = 0; ///< 0: not said
     double seconds = 0;       ///< 0: not said
     int wrong_percent = 0;
@@ -67,13 +68,13 @@ OptionRules rules_for(BenchOptions& values)
         "how long an answer may take; then the login is lost");
     add("json", po::bool_switch(&values.is_json), "print one JSON object");
     rules.notes =
-        "The password of all users is asked for on the terminal or read as a line from a pipe. In\n"
-        "saslauthd's protocol each login has a connection of its own, as libsasl2 makes them; in Dovecot's\n"
-        "each client has one and uses PLAIN. Latencies are those of the logins that were answered. LOST\n"
-        "counts those whose connection ended without an answer, among them what a Dovecot-type server "
-        "closes\n"
-        "because it could ask nobody; MISJUDGED those that were accepted with a wrong password, or refused\n"
-        "with the right one.\n\n"
+        "The password of all users is asked for on the terminal or read as a line from a pipe. Each client\n"
+        "is a thread that blocks while it waits. In saslauthd's protocol each login has a connection of its\n"
+        "own, as libsasl2 makes them; in Dovecot's each client has one and uses PLAIN. Latencies are those\n"
+        "of the logins that were answered, and count the time in the daemon's queue. LOST counts those\n"
+        "whose connection ended without an answer, among them what a Dovecot-type server closes because it\n"
+        "could ask nobody; MISJUDGED those that were accepted with a wrong password, or refused with the\n"
+        "right one.\n\n"
         "Ends with status 0 when every login ended as its password says, however long it took; 255 when one\n"
         "was misjudged; else 75 when one was lost, or was answered that nobody could be asked. Interrupted,\n"
         "it tells what was measured until then, and ends with 128 and the number of the signal.\n"
@@ -85,7 +86,6 @@ OptionRules rules_for(BenchOptions& values)
 
 void refuse_nonsense(const BenchOptions& values, const po::variables_map& given)
 {
-    constexpr int clients_max = 50'000;
     if (values.clients < 1 || values.clients > clients_max)
         throw UsageError{"--clients expects a number from 1 to " + std::to_string(clients_max)};
     if (given.contains("requests") && values.logins == 0)
@@ -115,7 +115,7 @@ BenchPlan plan_for(const BenchOptions& values, const po::variables_map& given)
 {
     BenchPlan plan;
     plan.socket = values.socket;
-    plan.clients = static_cast<std::size_t>(values.clients);
+    plan.clients = values.clients;
     plan.patience = std::chrono::seconds{values.timeout};
     if (given.contains("seconds"))
         plan.time_max = std::chrono::duration_cast<Duration>(std::chrono::duration<double>{values.seconds});
@@ -146,9 +146,9 @@ bool meet(BenchPlan& plan)
 }
 
 /// In the last line of the terminal, over itself.
-void show_progress(const BenchTally& tally, Duration since_start)
+void show_progress(std::uint64_t logins, std::uint64_t answered, Duration since_start)
 {
-    std::cerr << '\r' << bench_progress(tally, since_start) << "\033[K" << std::flush;
+    std::cerr << '\r' << bench_progress(logins, answered, since_start) << "\033[K" << std::flush;
 }
 
 void hide_progress()
@@ -156,12 +156,14 @@ void hide_progress()
     std::cerr << "\r\033[K" << std::flush;
 }
 
-BenchResult run_on_terminal(const BenchPlan& plan, const BenchLogins& logins, BenchWriter& writer)
+BenchResult run_on_terminal(const BenchPlan& plan, const BenchLogins& logins, const BenchWriter& writer,
+                            SecretArena& secrets)
 {
     const bool is_shown = ::isatty(STDERR_FILENO) != 0;
-    BenchRun run{plan, logins, writer, [is_shown](const BenchTally& tally, Duration since_start) {
+    BenchRun run{plan, logins, writer, secrets,
+                 [is_shown](std::uint64_t ended, std::uint64_t answered, Duration since_start) {
                      if (is_shown)
-                         show_progress(tally, since_start);
+                         show_progress(ended, answered, since_start);
                  }};
     BenchResult result = run.run();
     if (is_shown)
@@ -182,8 +184,8 @@ int exit_status(const BenchResult& result)
 
 int run_bench(Arguments arguments)
 {
-    constexpr std::size_t secrets_max = 8;
-    SecretArena secrets{login_bytes_max, secrets_max};
+    constexpr std::size_t secrets_max = clients_max + 8;
+    SecretArena secrets{BenchWriter::memory_bytes, secrets_max};
     BenchOptions values;
     const auto given = parse_options(rules_for(values), {arguments.begin(), arguments.end()});
     if (!given)
@@ -191,10 +193,10 @@ int run_bench(Arguments arguments)
     refuse_nonsense(values, *given);
     const BenchLogins logins = logins_of(values, *given);
     BenchPlan plan = plan_for(values, *given);
-    BenchWriter writer{values.service, values.realm, read_password(secrets, "Password: "), secrets};
+    const BenchWriter writer{values.service, values.realm, read_password(secrets, "Password: "), secrets};
     if (!meet(plan))
         return EX_TEMPFAIL;
-    const BenchResult result = run_on_terminal(plan, logins, writer);
+    const BenchResult result = run_on_terminal(plan, logins, writer, secrets);
     std::cout << (values.is_json ? bench_json(plan, result) : bench_text(plan, result));
     return exit_status(result);
 }

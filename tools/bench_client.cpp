@@ -2,6 +2,7 @@
 #include "tools/bench_client.hpp"
 
 #include "base/posix_error.hpp"
+#include "base/unique_fd.hpp"
 #include "protocol/dovecot_client.hpp"
 #include "protocol/saslauthd.hpp"
 #include "tools/saslauthd_client.hpp"
@@ -10,7 +11,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <optional>
@@ -21,8 +24,6 @@
 namespace postern {
 
 namespace {
-
-using Begun = BenchClient::Begun;
 
 sockaddr_un address_of(const std::string& path)
 {
@@ -39,31 +40,26 @@ sockaddr_un address_of(const std::string& path)
 /// A connection to a daemon, and what has come over it that was not taken yet.
 class BenchConnection {
 public:
-    BenchConnection(EventLoop& loop, const std::string& path, std::function<void()> readable)
-        : loop_{loop}, address_{address_of(path)}, readable_{std::move(readable)}
+    BenchConnection(const std::string& path, std::function<bool()> gives_up)
+        : address_{address_of(path)}, gives_up_{std::move(gives_up)}
     {
     }
 
-    [[nodiscard]] bool is_connected() const noexcept { return watch_.has_value(); }
+    [[nodiscard]] bool is_connected() const noexcept { return socket_.is_open(); }
 
-    [[nodiscard]] Begun connect()
+    /// While the daemon's queue is full, the kernel keeps the client in line.
+    [[nodiscard]] bool connect()
     {
-        if (!socket_.is_open())
-            socket_ =
-                UniqueFd{check(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), "socket")};
-        if (::connect(socket_.get(), reinterpret_cast<const sockaddr*>(&address_), sizeof address_) == 0) {
-            watch_.emplace(loop_, socket_.get(), EPOLLIN, [this](std::uint32_t) { readable_(); });
-            return Begun::yes;
-        }
-        if (errno == EAGAIN)
-            return Begun::not_yet;
-        socket_.reset();
-        return Begun::lost;
+        socket_ = UniqueFd{check(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket")};
+        const auto* const address = reinterpret_cast<const sockaddr*>(&address_);
+        if (patiently([&] { return ::connect(socket_.get(), address, sizeof address_); }) == 0)
+            return true;
+        close();
+        return false;
     }
 
     void close()
     {
-        watch_.reset();
         socket_.reset();
         size_ = 0;
     }
@@ -78,10 +74,9 @@ public:
     /// False when nothing more will come, or there is no room for it.
     [[nodiscard]] bool receive()
     {
-        const ssize_t got = ::recv(socket_.get(), arrived_.data() + size_, arrived_.size() - size_, 0);
-        if (got < 0)
-            return errno == EAGAIN || errno == EINTR;
-        size_ += static_cast<std::size_t>(got);
+        const std::span<char> room = std::span{arrived_}.subspan(size_);
+        const ssize_t got = patiently([&] { return ::recv(socket_.get(), room.data(), room.size(), 0); });
+        size_ += static_cast<std::size_t>(std::max<ssize_t>(got, 0));
         return got > 0;
     }
 
@@ -94,11 +89,19 @@ public:
     }
 
 private:
-    EventLoop& loop_;
+    /// Calls again what was interrupted, unless nobody waits for it any longer.
+    template <typename Call>
+    ssize_t patiently(Call call) const
+    {
+        ssize_t result = call();
+        while (result < 0 && errno == EINTR && !gives_up_())
+            result = call();
+        return result;
+    }
+
     sockaddr_un address_;
-    std::function<void()> readable_;
+    std::function<bool()> gives_up_;
     UniqueFd socket_;
-    std::optional<FdWatch> watch_;
     std::array<char, 2048> arrived_{}; ///< libsasl2 has 1024 bytes for a reply; Dovecot's greeting is shorter
     std::size_t size_ = 0;
 };
@@ -118,44 +121,35 @@ BenchAnswer meaning_of(std::string_view reply)
 
 class SaslauthdBenchClient final : public BenchClient {
 public:
-    SaslauthdBenchClient(EventLoop& loop, const std::string& socket, BenchWriter& writer,
-                         std::function<void(BenchAnswer)> ended)
-        : connection_{loop, socket, [this] { read(); }}, writer_{writer}, ended_{std::move(ended)}
+    SaslauthdBenchClient(const std::string& socket, const BenchWriter& writer, SecretArena& secrets,
+                         std::function<bool()> gives_up)
+        : connection_{socket, std::move(gives_up)}, writer_{writer}, memory_{secrets, {}}
     {
     }
 
-    Begun begin(const BenchLogin& login) override
+    BenchAnswer log_in(const BenchLogin& login) override
     {
-        if (const Begun begun = connection_.connect(); begun != Begun::yes)
-            return begun;
-        if (connection_.send(writer_.saslauthd_request(login)))
-            return Begun::yes;
+        const BenchAnswer answer = ask(login);
         connection_.close();
-        return Begun::lost;
+        return answer;
     }
-
-    void give_up() override { connection_.close(); }
 
 private:
-    void read()
+    BenchAnswer ask(const BenchLogin& login)
     {
-        const bool goes_on = connection_.receive();
-        const std::span<char> arrived = connection_.arrived();
-        if (const auto reply = saslauthd::parse_reply({arrived.data(), arrived.size()}))
-            end(meaning_of(*reply));
-        else if (!goes_on)
-            end(BenchAnswer::lost);
-    }
-
-    void end(BenchAnswer answer)
-    {
-        connection_.close();
-        ended_(answer);
+        if (!connection_.connect() || !connection_.send(writer_.saslauthd_request(memory_.buffer(), login)))
+            return BenchAnswer::lost;
+        while (connection_.receive()) {
+            const std::span<char> arrived = connection_.arrived();
+            if (const auto reply = saslauthd::parse_reply({arrived.data(), arrived.size()}))
+                return meaning_of(*reply);
+        }
+        return BenchAnswer::lost;
     }
 
     BenchConnection connection_;
-    BenchWriter& writer_;
-    std::function<void(BenchAnswer)> ended_;
+    const BenchWriter& writer_;
+    Secret memory_;
 };
 
 // --- Dovecot's ---------------------------------------------------------------------------------------------
@@ -164,7 +158,7 @@ private:
 /// at 2^22.
 std::uint32_t next_client_pid()
 {
-    static std::uint32_t next = 0;
+    static std::atomic<std::uint32_t> next = 0;
     constexpr std::uint32_t own_bits = 15;
     constexpr std::uint32_t no_process = std::uint32_t{1} << 30U;
     const auto pid = static_cast<std::uint32_t>(::getpid());
@@ -173,70 +167,59 @@ std::uint32_t next_client_pid()
 
 class DovecotBenchClient final : public BenchClient {
 public:
-    DovecotBenchClient(EventLoop& loop, const std::string& socket, BenchWriter& writer,
-                       std::function<void(BenchAnswer)> ended)
-        : connection_{loop, socket, [this] { read(); }}, writer_{writer}, ended_{std::move(ended)}
+    DovecotBenchClient(const std::string& socket, const BenchWriter& writer, SecretArena& secrets,
+                       std::function<bool()> gives_up)
+        : connection_{socket, std::move(gives_up)}, writer_{writer}, memory_{secrets, {}}
     {
     }
 
-    void prepare() override { static_cast<void>(connect()); }
+    void prepare() override { connect(); }
 
-    Begun begin(const BenchLogin& login) override
+    BenchAnswer log_in(const BenchLogin& login) override
     {
-        if (const Begun begun = connect(); begun != Begun::yes)
-            return begun;
-        id_ = id_ == UINT32_MAX ? 1 : id_ + 1;
-        is_asking_ = connection_.send(writer_.dovecot_auth(id_, login));
-        if (!is_asking_)
+        const BenchAnswer answer = ask(login);
+        if (answer == BenchAnswer::lost)
             connection_.close();
-        return is_asking_ ? Begun::yes : Begun::lost;
-    }
-
-    void give_up() override
-    {
-        is_asking_ = false;
-        connection_.close();
+        return answer;
     }
 
 private:
-    [[nodiscard]] Begun connect()
+    void connect()
     {
-        if (connection_.is_connected())
-            return Begun::yes;
-        if (const Begun begun = connection_.connect(); begun != Begun::yes)
-            return begun;
+        if (!connection_.connect())
+            return;
         server_ = dovecot::ClientSide{};
         std::array<char, dovecot::greeting_bytes_max> greeting{};
-        if (connection_.send(dovecot::write_greeting(greeting, next_client_pid())))
-            return Begun::yes;
-        connection_.close();
-        return Begun::lost;
+        if (!connection_.send(dovecot::write_greeting(greeting, next_client_pid())))
+            connection_.close();
     }
 
-    void read()
+    BenchAnswer ask(const BenchLogin& login)
     {
-        const bool goes_on = connection_.receive();
-        while (connection_.is_connected()) {
+        if (!connection_.is_connected())
+            connect();
+        id_ = id_ == UINT32_MAX ? 1 : id_ + 1;
+        if (!connection_.is_connected() ||
+            !connection_.send(writer_.dovecot_auth(memory_.buffer(), id_, login)))
+            return BenchAnswer::lost;
+        while (true) {
             const auto [line, taken] = server_.next(connection_.arrived());
             const bool has_all = std::holds_alternative<dovecot::NeedsMore>(line);
-            const auto answer = has_all ? std::nullopt : meaning_of(line); // borrows
+            const auto answer = meaning_of(line); // borrows
             connection_.take(taken);
-            if (answer == BenchAnswer::lost || (has_all && !goes_on))
-                return end_connection();
             if (answer)
-                end_login(*answer);
-            if (has_all)
-                return;
+                return *answer;
+            if (has_all && !connection_.receive())
+                return BenchAnswer::lost;
         }
     }
 
     /// Nothing: it is not an answer.
     [[nodiscard]] std::optional<BenchAnswer> meaning_of(const dovecot::ServerLine& line) const
     {
-        if (std::holds_alternative<dovecot::Greeted>(line))
+        if (std::holds_alternative<dovecot::NeedsMore>(line) ||
+            std::holds_alternative<dovecot::Greeted>(line))
             return std::nullopt;
-        if (!is_asking_)
-            return BenchAnswer::lost;
         if (const auto* const accepted = std::get_if<dovecot::Accepted>(&line))
             return accepted->id == id_ && !accepted->user.empty() ? BenchAnswer::accepted : BenchAnswer::lost;
         const auto* const refused = std::get_if<dovecot::Refused>(&line);
@@ -245,38 +228,24 @@ private:
         return refused->is_temporary ? BenchAnswer::unavailable : BenchAnswer::refused;
     }
 
-    void end_login(BenchAnswer answer)
-    {
-        is_asking_ = false;
-        ended_(answer); // which may begin the next one
-    }
-
-    void end_connection()
-    {
-        connection_.close();
-        if (std::exchange(is_asking_, false))
-            ended_(BenchAnswer::lost);
-    }
-
     BenchConnection connection_;
     dovecot::ClientSide server_;
     std::uint32_t id_ = 0;
-    bool is_asking_ = false;
-    BenchWriter& writer_;
-    std::function<void(BenchAnswer)> ended_;
+    const BenchWriter& writer_;
+    Secret memory_;
 };
 
 } // namespace
 
-std::unique_ptr<BenchClient> make_bench_client(EventLoop& loop, BenchProtocol protocol,
-                                               const std::string& socket, BenchWriter& writer,
-                                               std::function<void(BenchAnswer)> ended)
+std::unique_ptr<BenchClient> make_bench_client(BenchProtocol protocol, const std::string& socket,
+                                               const BenchWriter& writer, SecretArena& secrets,
+                                               std::function<bool()> gives_up)
 {
     switch (protocol) {
     case BenchProtocol::saslauthd:
-        return std::make_unique<SaslauthdBenchClient>(loop, socket, writer, std::move(ended));
+        return std::make_unique<SaslauthdBenchClient>(socket, writer, secrets, std::move(gives_up));
     case BenchProtocol::dovecot:
-        return std::make_unique<DovecotBenchClient>(loop, socket, writer, std::move(ended));
+        return std::make_unique<DovecotBenchClient>(socket, writer, secrets, std::move(gives_up));
     }
     return nullptr;
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
 
-#include "base/event_loop.hpp"
 #include "tools/bench_tally.hpp"
 #include "tools/bench_writer.hpp"
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -12,29 +12,26 @@
 
 namespace postern {
 
-/// One of the clients that make a load: does a login at a time, and never waits.
+/// What threads write shares no line of the processor's cache with what others use.
+inline constexpr std::size_t cache_line_bytes = 64;
+
+/// One of the clients that make a load: does a login at a time and blocks meanwhile, as the processes of a
+/// mail host do.
 ///
 /// Of saslauthd's protocol it opens a connection for each, as libsasl2 does; of Dovecot's it keeps one, as
-/// Postfix does.
-class BenchClient {
+/// Postfix does. It is made and ended by the thread that has the secrets, and may live in another one.
+class alignas(cache_line_bytes) BenchClient {
 public:
-    enum class Begun : std::uint8_t {
-        yes,     ///< the end of the login will be told
-        not_yet, ///< the daemon's queue is full: try again
-        lost,    ///< there is no way to the daemon; nothing will be told
-    };
-
     BenchClient(const BenchClient&) = delete;
     BenchClient& operator=(const BenchClient&) = delete;
     virtual ~BenchClient() = default;
 
-    /// What can be done before the first login.
+    /// What can be done before the first login. Throws as log_in().
     virtual void prepare() {}
 
-    [[nodiscard]] virtual Begun begin(const BenchLogin& login) = 0;
-
-    /// The login that was begun is over, and nothing will be told of it.
-    virtual void give_up() = 0;
+    /// From its beginning to its end. Throws std::system_error when the system has no socket for it,
+    /// std::length_error when no request can hold the login.
+    [[nodiscard]] virtual BenchAnswer log_in(const BenchLogin& login) = 0;
 
 protected:
     BenchClient() = default;
@@ -42,9 +39,11 @@ protected:
 
 enum class BenchProtocol : std::uint8_t { saslauthd, dovecot };
 
-/// `ended` is called from the loop. All that is lent outlives the client.
-[[nodiscard]] std::unique_ptr<BenchClient> make_bench_client(EventLoop& loop, BenchProtocol protocol,
-                                                             const std::string& socket, BenchWriter& writer,
-                                                             std::function<void(BenchAnswer)> ended);
+/// A client waits as long as it is made to. When a signal interrupts it, `gives_up` is asked, in its thread,
+/// whether the login is lost. All that is lent outlives the client, which takes a slot of the secrets.
+[[nodiscard]] std::unique_ptr<BenchClient> make_bench_client(BenchProtocol protocol,
+                                                             const std::string& socket,
+                                                             const BenchWriter& writer, SecretArena& secrets,
+                                                             std::function<bool()> gives_up);
 
 } // namespace postern

@@ -33,10 +33,9 @@ double in_seconds(Duration duration)
     return std::chrono::duration<double>{duration}.count();
 }
 
-double logins_per_second(const BenchTally& tally, Duration took)
+double logins_per_second(std::uint64_t answered, Duration took)
 {
-    const auto answered = static_cast<double>(tally.logins() - tally.lost);
-    return took > Duration{} ? answered / in_seconds(took) : 0;
+    return took > Duration{} ? static_cast<double>(answered) / in_seconds(took) : 0;
 }
 
 /// With so many digits behind the point.
@@ -106,10 +105,10 @@ std::string histogram(const Latencies& times)
 
 std::string bench_text(const BenchPlan& plan, const BenchResult& result)
 {
-    std::string text = clients_text(plan.clients) + " of " + plan.socket + " (" +
-                       std::string{protocol_name(plan.protocol)} +
-                       "): " + decimal(logins_per_second(result.tally, result.took), 0) + " logins/s for " +
-                       decimal(in_seconds(result.took), 2) + " s\n\n" + counts(result.tally);
+    std::string text =
+        clients_text(plan.clients) + " of " + plan.socket + " (" + std::string{protocol_name(plan.protocol)} +
+        "): " + decimal(logins_per_second(result.tally.latencies.count(), result.took), 0) +
+        " logins/s for " + decimal(in_seconds(result.took), 2) + " s\n\n" + counts(result.tally);
     if (result.tally.latencies.count() > 0)
         text += '\n' + latencies(result.tally.latencies) + '\n' + histogram(result.tally.latencies);
     return text;
@@ -123,7 +122,7 @@ std::string bench_json(const BenchPlan& plan, const BenchResult& result)
         {"protocol", protocol_name(plan.protocol)},
         {"clients", plan.clients},
         {"seconds", in_seconds(result.took)},
-        {"logins_per_second", logins_per_second(tally, result.took)},
+        {"logins_per_second", logins_per_second(tally.latencies.count(), result.took)},
         {"logins", tally.logins()},
         {"accepted", tally.accepted},
         {"refused", tally.refused},
@@ -142,10 +141,9 @@ std::string bench_json(const BenchPlan& plan, const BenchResult& result)
            '\n'; // a path need not be UTF-8
 }
 
-std::string bench_progress(const BenchTally& tally, Duration since_start)
+std::string bench_progress(std::uint64_t logins, std::uint64_t answered, Duration since_start)
 {
-    return std::to_string(tally.logins()) + " logins, " + decimal(logins_per_second(tally, since_start), 0) +
-           "/s";
+    return std::to_string(logins) + " logins, " + decimal(logins_per_second(answered, since_start), 0) + "/s";
 }
 
 } // namespace postern

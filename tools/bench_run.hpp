@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
 
-#include "base/event_loop.hpp"
+#include "base/clock.hpp"
 #include "tools/bench_client.hpp"
 #include "tools/bench_logins.hpp"
 #include "tools/bench_tally.hpp"
 
+#include <atomic>
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
+#include <exception>
 #include <functional>
+#include <mutex>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace postern {
@@ -32,53 +36,62 @@ struct BenchResult {
     int ended_by = 0; ///< a signal that came before the end: what was in work then is not counted
 };
 
-/// A load on a daemon: each client begins a login as soon as it is told the end of the one before.
+/// A load on a daemon: each client is a thread, and begins a login as soon as the one before has ended.
 ///
-/// One thread, so that on two cores the daemon has one for itself. Runs once.
+/// What the threads share in a login's path is the number of the next one. Runs once.
 class BenchRun {
 public:
-    using Progress = std::function<void(const BenchTally& tally, Duration since_start)>;
+    using Progress = std::function<void(std::uint64_t logins, std::uint64_t answered, Duration since_start)>;
 
-    /// `progress` is called a few times a second.
-    BenchRun(BenchPlan plan, const BenchLogins& logins, BenchWriter& writer, Progress progress);
+    /// `secrets` has a free slot for each client. `progress` is called a few times a second, from run().
+    BenchRun(BenchPlan plan, const BenchLogins& logins, const BenchWriter& writer, SecretArena& secrets,
+             Progress progress);
 
-    /// SIGINT and SIGTERM end it early. Throws std::system_error.
+    /// SIGINT and SIGTERM end it early; SIGUSR1 is its own from then on. Throws std::system_error, and what
+    /// a client throws.
     [[nodiscard]] BenchResult run();
 
 private:
-    /// A client, and the login that it does or is about to do.
-    struct Place {
+    /// A client and its thread, to which all of it belongs until it has ended; others look at the atomics.
+    struct alignas(cache_line_bytes) Place {
         std::unique_ptr<BenchClient> client;
-        std::optional<BenchLogin> login{};
-        TimePoint since{};
-        bool is_asking = false;
+        BenchTally tally{};
+        TimePoint last_end{};
+        std::exception_ptr trouble;
+        std::atomic<TimePoint> since{}; ///< when its login began
+        std::atomic<std::uint64_t> logins{0};
+        std::atomic<std::uint64_t> answered{0};
+        std::jthread thread;
     };
 
-    void set_up();
-    void on_tick();
-    void on_end(Place& place, BenchAnswer answer);
-    void give_up(Place& place);
-    void line_up(Place& place);
-    [[nodiscard]] bool take_login(Place& place);
-    void go_on();
-    [[nodiscard]] bool serve(Place& place);
-    void count(Place& place, BenchAnswer answer);
-    [[nodiscard]] bool has_more() const;
+    struct alignas(cache_line_bytes) Next {
+        std::atomic<std::uint64_t> number{0};
+    };
 
+    void start(Place& place);
+    void work(Place& place) noexcept;
+    void leave(Place& place, std::exception_ptr trouble);
+    void wait_for_start();
+    void log_in(Place& place);
+    [[nodiscard]] std::optional<BenchLogin> next_login(TimePoint now);
+    [[nodiscard]] bool gives_up(const Place& place, TimePoint now) const;
+    [[nodiscard]] bool is_done();
+    void look(int signals);
+    [[nodiscard]] BenchResult result() const;
+
+    Next next_;
     SystemClock clock_;
-    EventLoop loop_{clock_};
     BenchPlan plan_;
     const BenchLogins& logins_;
-    BenchWriter& writer_;
     Progress progress_;
-    Timer tick_{loop_, [this] { on_tick(); }};
-    Timer retry_{loop_, [this] { go_on(); }};
-    std::vector<Place> places_;
-    std::deque<Place*> waiting_; ///< for the daemon to take a connection, the first come first
-    TimePoint start_{};
-    std::uint64_t begun_ = 0;
-    std::size_t logins_open_ = 0;
-    BenchResult result_;
+    int ended_by_ = 0;
+    std::mutex mutex_; ///< of what follows; never taken in a login's path
+    std::condition_variable changed_;
+    std::size_t ready_ = 0;
+    std::size_t ended_ = 0;
+    std::atomic<TimePoint> start_{}; ///< when all were ready
+    std::atomic<bool> is_over_{false};
+    std::vector<Place> places_; ///< the first to go: each waits for its thread
 };
 
 } // namespace postern

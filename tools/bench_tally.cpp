@@ -8,6 +8,7 @@
 #include <array>
 #include <bit>
 #include <cmath>
+#include <functional>
 
 namespace postern {
 
@@ -76,6 +77,13 @@ void Latencies::add(Duration took)
     longest_ = std::max(longest_, took);
 }
 
+void Latencies::add(const Latencies& others)
+{
+    std::ranges::transform(classes_, others.classes_, classes_.begin(), std::plus{});
+    count_ += others.count_;
+    longest_ = std::max(longest_, others.longest_);
+}
+
 Duration Latencies::quantile(double share) const
 {
     const double rank = std::ceil(share * static_cast<double>(count_));
@@ -118,6 +126,16 @@ void BenchTally::add(BenchAnswer answer, bool is_right, Duration took)
     case BenchAnswer::lost: ++lost; return;
     }
     latencies.add(took);
+}
+
+void BenchTally::add(const BenchTally& others)
+{
+    accepted += others.accepted;
+    refused += others.refused;
+    unavailable += others.unavailable;
+    lost += others.lost;
+    misjudged += others.misjudged;
+    latencies.add(others.latencies);
 }
 
 } // namespace postern

@@ -17,6 +17,7 @@ public:
     Latencies();
 
     void add(Duration took);
+    void add(const Latencies& others);
 
     [[nodiscard]] std::uint64_t count() const noexcept { return count_; }
 
@@ -57,6 +58,7 @@ struct BenchTally {
     Latencies latencies;         ///< of those that were not lost
 
     void add(BenchAnswer answer, bool is_right, Duration took);
+    void add(const BenchTally& others);
 
     [[nodiscard]] std::uint64_t logins() const noexcept { return accepted + refused + unavailable + lost; }
 };

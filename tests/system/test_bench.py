@@ -7,8 +7,10 @@ import pty
 import re
 import shutil
 import signal
+import socket as sockets
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -64,6 +66,35 @@ def bench(socket, *arguments):
     return done.returncode, {name: told[name] for name in counts if told[name]}
 
 
+def started(socket, *arguments):
+    """A load that knows the password."""
+    reading, writing = os.pipe()
+    os.write(writing, USERS[0].password.encode() + b"\n")
+    os.close(writing)
+    command = [str(word) for word in (POSTERN, "bench", *PATTERN, "-f", socket, "--json", *arguments)]
+    with os.fdopen(reading) as password:
+        return subprocess.Popen(command, stdin=password, stdout=subprocess.PIPE, text=True)
+
+
+def told_by(running):
+    return json.loads(running.communicate(timeout=60)[0])
+
+
+def listening(path, queue):
+    """Room for one more than that, as Linux counts."""
+    listener = sockets.socket(sockets.AF_UNIX)
+    listener.settimeout(60)
+    listener.bind(str(path))
+    listener.listen(queue)
+    return listener
+
+
+def all_wait(running, threads):
+    """Whether it has so many, and each is asleep."""
+    tasks = Path(f"/proc/{running.pid}/task").glob("*/stat")
+    return [task.read_text().rpartition(")")[2].split()[0] for task in tasks] == ["S"] * threads
+
+
 # postern bench
 
 
@@ -105,16 +136,13 @@ def test_an_outage_is_told_from_a_refusal(users, start_postern, start_postern_co
 def test_a_front_that_dies_costs_the_logins_that_it_had(users, start_postern):
     """And the load goes on with its successor."""
     postern = start_postern()
-    command = [POSTERN, "bench", *PATTERN, "-f", postern.socket, "--json", "--seconds", "600", "-c", "4"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as running:
-        running.stdin.write(USERS[0].password + "\n")
-        running.stdin.close()
+    with started(postern.socket, "--seconds", 600, "-c", 4) as running:
         eventually(lambda: decided(postern) > 100, "the load is there")
         first = postern.front.kill()
         first.wait_gone()
         eventually(lambda: decided(postern) > 100, "the load is there again")
         running.send_signal(signal.SIGINT)
-        told = json.loads(running.stdout.read())
+        told = told_by(running)
     assert told["accepted"] + told["lost"] == told["logins"]
     assert told["lost"] <= 4
 
@@ -165,6 +193,36 @@ def test_an_interruption_tells_what_was_measured(users, start_postern):
     os.close(terminal)
     assert running.returncode == 128 + signal.SIGINT
     assert told["logins"] == told["accepted"] > 0
+
+
+def test_an_interruption_does_not_wait_for_who_does_not_answer(tmp_path):
+    """Three clients wait for an answer and five in line. What was in work does not count."""
+    with listening(tmp_path / "mux", 2) as listener, started(tmp_path / "mux", "-c", 8, "-t", 600) as running:
+        listener.accept()[0].close()  # who asks what is spoken here
+        eventually(lambda: all_wait(running, 9), "all clients wait")
+        running.send_signal(signal.SIGINT)
+        told = told_by(running)
+    assert running.returncode == 128 + signal.SIGINT
+    assert (told["logins"], told["histogram"]) == (0, [])
+
+
+GREETING = b"VERSION\t1\t2\nMECH\tPLAIN\tplaintext\nSPID\t1\nCUID\t1\nCOOKIE\t" + 32 * b"0" + b"\nDONE\n"
+
+
+def test_all_clients_of_dovecots_protocol_are_connected_before_one_logs_in(tmp_path):
+    """To a server with room for one in its queue: while it has two of them to accept, the last is not connected."""
+    with listening(tmp_path / "auth", 0) as listener, started(tmp_path / "auth", "-c", 8, "-n", 8) as running:
+        listener.accept()[0].sendall(GREETING)  # to who asks what is spoken here
+        peers = [listener.accept()[0] for _ in range(6)]
+        eventually(lambda: all_wait(running, 9), "all clients wait")
+        assert not any(b"AUTH" in peer.recv(1000, sockets.MSG_PEEK) for peer in peers)
+        peers += [listener.accept()[0] for _ in range(2)]
+        for peer in peers:
+            eventually(lambda peer=peer: b"AUTH" in peer.recv(1000, sockets.MSG_PEEK), "each logs in")
+        for peer in peers:
+            peer.sendall(GREETING + b"OK\t1\tuser=somebody\n")
+        told = told_by(running)
+    assert (running.returncode, told["accepted"], told["logins"]) == (0, 8, 8)
 
 
 # tests/bench/run

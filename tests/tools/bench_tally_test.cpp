@@ -109,6 +109,27 @@ TEST_CASE("an answer that the password does not deserve is misjudged", "[bench]"
     CHECK(tally.logins() == 7);
 }
 
+TEST_CASE("what two clients counted adds up", "[bench]")
+{
+    BenchTally tally;
+    tally.add(BenchAnswer::accepted, true, 1100us);
+    tally.add(BenchAnswer::refused, true, 3100us);
+    BenchTally others;
+    others.add(BenchAnswer::accepted, false, 2100us);
+    others.add(BenchAnswer::unavailable, true, 4100us);
+    others.add(BenchAnswer::lost, true, 15s);
+    tally.add(others);
+    CHECK(tally.accepted == 2);
+    CHECK(tally.refused == 1);
+    CHECK(tally.unavailable == 1);
+    CHECK(tally.lost == 1);
+    CHECK(tally.misjudged == 2);
+    CHECK(tally.latencies.count() == 4);
+    CHECK(bars_of(tally.latencies) ==
+          std::vector<std::pair<Duration, std::uint64_t>>{{1ms, 1}, {1500us, 0}, {2ms, 1}, {3ms, 2}});
+    CHECK(tally.latencies.quantile(1) == 4100us);
+}
+
 TEST_CASE("a login that was lost has no latency", "[bench]")
 {
     BenchTally tally;

@@ -212,11 +212,22 @@ TEST_CASE("a load is told in words and pictures, and the password in neither", "
     CHECK(run.output.find("hush") == std::string::npos);
 }
 
+TEST_CASE("a login that no request can hold ends the load with an error", "[bench]")
+{
+    Bench bench;
+    const ReplyServer server{bench.socket, {yes}};
+    const ProgramRun run = bench.run({"-r", std::string(20'000, 'r'), "-c", "4"});
+    CHECK(run.status == 1);
+    CHECK(run.output.empty());
+    CHECK_THAT(run.errors, Catch::StartsWith("postern: ") && Catch::EndsWith("\n"));
+}
+
 TEST_CASE("numbers that make no sense are errors of the caller", "[bench]")
 {
     const Bench bench;
     const auto [arguments, said] = GENERATE(table<std::vector<std::string>, std::string>({
-        {{"-c", "0"}, "--clients expects a number from 1 to 50000"},
+        {{"-c", "0"}, "--clients expects a number from 1 to 1000"},
+        {{"-c", "1001"}, "--clients expects a number from 1 to 1000"},
         {{"-n", "0"}, "--requests expects a number of at least 1"},
         {{"--seconds", "0"}, "--seconds expects a number above 0, and 86400 at most"},
         {{"--seconds", "nan"}, "--seconds expects a number above 0, and 86400 at most"},
