@@ -23,6 +23,9 @@ constexpr std::size_t entry_bytes = 112 + 48 + 16;
 
 constexpr std::size_t stack_of_hashing = 1024;
 
+/// What goes into a key, unless names are long.
+constexpr std::size_t key_bytes_usual = 256;
+
 void append(std::string& text, std::string_view piece)
 {
     const auto size = static_cast<std::uint64_t>(piece.size());
@@ -64,6 +67,7 @@ std::optional<LoginCache::Key> LoginCache::key_of(const Parts& parts)
     const Request& request = parts.login.request;
     const std::string route = std::to_string(parts.route);
     std::string whole;
+    whole.reserve(key_bytes_usual);
     append(whole, route);
     append(whole, request.service);
     append(whole, parts.login.received_realm);
