@@ -11,10 +11,10 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <chrono>
-#include <system_error>
 #include <utility>
 
 namespace postern {
@@ -27,12 +27,26 @@ constexpr Duration look_period = 100ms;
 constexpr Duration pause_after_loss = 1ms; ///< lest a daemon that is gone is asked as fast as this can
 constexpr int nudge = SIGUSR1;
 
-/// Nothing is done then, and no call goes on by itself.
+/// Nothing is done then, and no call goes on by itself. Whoever started this may have blocked them.
 void catch_nudges()
 {
     struct sigaction action {};
     action.sa_handler = [](int) {};
     check(::sigaction(nudge, &action, nullptr), "sigaction");
+    sigset_t nudges;
+    ::sigemptyset(&nudges);
+    ::sigaddset(&nudges, nudge);
+    ::pthread_sigmask(SIG_UNBLOCK, &nudges, nullptr);
+}
+
+/// Each client has a descriptor.
+void raise_descriptor_limit()
+{
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        ::setrlimit(RLIMIT_NOFILE, &limit);
+    }
 }
 
 /// Of threads that are made from now on.
@@ -61,6 +75,7 @@ BenchResult BenchRun::run()
 {
     const UniqueFd signals = open_signal_fd({SIGINT, SIGTERM}); // which no thread gets
     catch_nudges();
+    raise_descriptor_limit();
     make_stacks_small();
     for (Place& place : places_)
         start(place);
@@ -72,7 +87,7 @@ BenchResult BenchRun::run()
 void BenchRun::start(Place& place)
 try {
     place.thread = std::jthread{[this, &place] { work(place); }};
-} catch (const std::system_error&) {
+} catch (...) { // the others wait for it
     leave(place, std::current_exception());
 }
 

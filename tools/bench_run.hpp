@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <exception>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -85,7 +86,7 @@ private:
     const BenchLogins& logins_;
     Progress progress_;
     int ended_by_ = 0;
-    std::mutex mutex_; ///< of what follows; never taken in a login's path
+    std::mutex mutex_; ///< of the next three, and of changes of the two behind them; in no login's path
     std::condition_variable changed_;
     std::size_t ready_ = 0;
     std::size_t ended_ = 0;
