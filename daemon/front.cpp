@@ -204,6 +204,8 @@ void Front::end_turn()
 {
     if (is_alone_ && supervisor_)
         serve_on_alone();
+    if (is_asked_to_finish_)
+        finish_unless_supervised();
     workforce_.end_overdue();                                 // what ends there leaves at once,
     const TimePoint next_login = authenticator_.tick();       // and what is given up here costs a worker,
     const TimePoint next_worker = workforce_.start_missing(); // who is replaced
@@ -212,8 +214,6 @@ void Front::end_turn()
         log_.warning("not all memory with passwords could be locked: they may reach swap space");
     if (!is_finishing_)
         open_when_ready();
-    if (is_asked_to_finish_)
-        finish_unless_supervised();
     if (is_finishing_ && listeners_.sessions() == 0 && reloads_.empty())
         loop_.stop();
 }
