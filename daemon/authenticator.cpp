@@ -299,7 +299,7 @@ void Authenticator::conclude(Login& login, Verdict verdict)
     if (is_login && is_refusal(verdict))
         delay(login);
     else
-        leave_next(login);
+        release(login);
 }
 
 /// How long a refusal waits to leave is not in its time.
@@ -347,7 +347,7 @@ void Authenticator::delay(Login& login)
     wake_at(login, std::min(leaves, login.deadline));
     if (delayed_.size() > delayed_max_) {
         ++counts_.left_early;
-        leave_next(**delayed_.begin());
+        release(**delayed_.begin());
     }
 }
 
@@ -358,7 +358,7 @@ void Authenticator::wake_at(Login& login, TimePoint when)
     waking_.insert(&login);
 }
 
-void Authenticator::leave_next(Login& login)
+void Authenticator::release(Login& login)
 {
     waking_.erase(&login);
     delayed_.erase(&login);
@@ -416,7 +416,7 @@ TimePoint Authenticator::tick()
         if (login.job)
             give_up(login);
         else
-            leave_next(login);
+            release(login);
     }
     let_leave();
     return waking_.empty() ? TimePoint::max() : (*waking_.begin())->wakes;

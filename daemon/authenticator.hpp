@@ -114,8 +114,8 @@ public:
     /// A refusal about which nobody has to be asked: logged, and not counted.
     void note_refusal(const Request& request, const LoginOrigin& origin, std::string_view reason) noexcept;
 
-    /// Lets those leave that nothing holds any more. For whoever wants answers to leave before others are
-    /// looked at; costs nothing when there are none.
+    /// Lets those leave that are concluded and wait for no moment. For whoever wants answers to leave before
+    /// others are looked at; costs nothing when there are none.
     void let_leave();
 
     /// Ends what is due, and lets leave. Returns when to call it again.
@@ -187,7 +187,7 @@ private:
     void log(const Login& login, Duration took);
     void delay(Login& login);
     void wake_at(Login& login, TimePoint when);
-    void leave_next(Login& login);
+    void release(Login& login);
     void leave(Login& login);
 
     struct ByWaking {
@@ -218,9 +218,9 @@ private:
     LoginCounts counts_;
     std::uint64_t last_number_ = 0;
     std::list<Login> logins_;
-    std::set<Login*, ByWaking> waking_;   ///< all of them
+    std::set<Login*, ByWaking> waking_;   ///< all of those
     std::set<Login*, ByArrival> delayed_; ///< the refused ones
-    std::list<Login> leaving_;            ///< those that nothing holds any more
+    std::list<Login> leaving_;            ///< concluded, and wait for no moment
 };
 
 } // namespace postern

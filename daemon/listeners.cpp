@@ -62,16 +62,17 @@ void Listeners::open()
     });
     for (Listener& listener : listeners_)
         if (!listener.watch)
-            listener.watch.emplace(loop_, listener.socket.get(), EPOLLIN,
-                                   [this, &listener](std::uint32_t) { accept_from(listener); });
+            listener.watch.emplace(loop_, listener.socket.get(), EPOLLIN, [this, &listener](std::uint32_t) {
+                accept_from(listener, accepts_a_turn);
+            });
 }
 
 void Listeners::close(bool takes_waiting)
 {
     is_closed_ = true;
     for (Listener& listener : listeners_) {
-        for (int i = 0; takes_waiting && i < SOMAXCONN && accept_one(listener); ++i) {
-        }
+        if (takes_waiting)
+            accept_from(listener, SOMAXCONN);
         listener.watch.reset();
         listener.socket.reset();
     }
@@ -93,9 +94,9 @@ void Listeners::for_each_session(Act act)
 }
 
 /// Who is answered at once has his answer before the next one is looked at: he is at work while that is done.
-void Listeners::accept_from(Listener& listener)
+void Listeners::accept_from(Listener& listener, int most)
 {
-    for (int i = 0; i < accepts_a_turn && accept_one(listener); ++i)
+    for (int i = 0; i < most && accept_one(listener); ++i)
         services_.authenticator.let_leave();
 }
 

@@ -56,7 +56,7 @@ private:
         std::optional<FdWatch> watch{};
     };
 
-    void accept_from(Listener& listener);
+    void accept_from(Listener& listener, int most);
     [[nodiscard]] bool accept_one(Listener& listener);
     void end_session(Listener& listener, SessionList::iterator session);
     [[nodiscard]] std::unique_ptr<Session> make_session(const Listener& listener, UniqueFd socket);

@@ -233,6 +233,20 @@ TEST_CASE("an accepted login leaves at once", "[authenticator]")
     CHECK(gate.authenticator.logins() == 0);
 }
 
+TEST_CASE("who is concluded and waits for no moment need not wait for the turn's end", "[authenticator]")
+{
+    Gate gate{one_backend(1s)};
+    gate.login("alice");
+    gate.answer(0, Verdict::accepted);
+    gate.login("bob");
+    gate.answer(0, Verdict::rejected);
+    CHECK(gate.authenticator.logins() == 2);
+    gate.authenticator.let_leave();
+    CHECK(gate.told("alice") == Verdict::accepted);
+    CHECK_FALSE(gate.told("bob"));
+    CHECK(gate.authenticator.logins() == 1);
+}
+
 TEST_CASE("nobody is told anything from inside of what they called", "[authenticator]")
 {
     Gate gate{routes({route_to({})})}; // no backend: concluded at once
@@ -774,10 +788,9 @@ TEST_CASE("a realm that nobody looks at is one of unknown users, and nobody else
     CHECK(gate.told("alice@example.com") == Verdict::unknown_user);
     CHECK(gate.workers[1].asked.empty());
     CHECK(gate.authenticator.counts().decisions[0] == VerdictCounts{});
-    CHECK(
-        gate.log.lines.back() ==
-        "6 auth failure: [user=alice] [service=smtp] [realm=example.com] [mech=] [reason=nobody who may be "
-        "asked looks at this realm, which is neither default_realm nor in the route]");
+    CHECK(gate.log.lines.back() ==
+          "6 auth failure: [user=alice] [service=smtp] [realm=example.com] [mech=] [reason=nobody who may be "
+          "asked looks at this realm, which is neither default_realm nor in the route]");
 }
 
 TEST_CASE("who is not asked because of the realm takes no share of the time", "[authenticator]")
