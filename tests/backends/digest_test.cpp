@@ -99,6 +99,17 @@ TEST_CASE("a digest is what Python's hashlib makes of the same bytes, and RFCs w
     CHECK(digest_bytes(example.hash) == example.digest.size() / 2);
 }
 
+TEST_CASE("a key may be longer than the block of its hash, and anything may be empty", "[digest]")
+{
+    const std::string long_key(131, '\xaa');
+    const std::string text = "Test Using Larger Than Block-Size Key - Hash Key First";
+    CHECK(in_hexadecimal(hmac(Hash::sha256, long_key, text)) ==
+          "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");          // RFC 4231, 4.7
+    CHECK(in_hexadecimal(digest(Hash::md5, {})) == "d41d8cd98f00b204e9800998ecf8427e"); // RFC 1321, A.5
+    CHECK(in_hexadecimal(hmac(Hash::md5, {}, {})) == "74e6f7298a9c2d168935f58c001bad88");
+    CHECK(in_hexadecimal(pbkdf2(Hash::sha1, {}, {}, 1)) == "1e437a1c79d75be61e91141dae20affc4892cc99");
+}
+
 TEST_CASE("a digest is its own bytes, all of them, and no others", "[digest]")
 {
     const Digest made = digest(Hash::sha1, "password");
@@ -140,7 +151,11 @@ TEST_CASE("of what a digest was made of nothing is left on the stack", "[digest]
     static const std::string password = "correct horse battery staple";
     const auto left = [hash](const Work& work) {
         const std::string stack = stack_after(work);
-        const std::vector<std::string> needles{password, padded(password, 0x36), padded(password, 0x5c),
+        const std::vector<std::string> needles{password,
+                                               padded(password, 0x36),
+                                               padded(password, 0x5c),
+                                               std::string{digest(hash, password).view()},
+                                               std::string{hmac(hash, password, "challenge").view()},
                                                std::string{pbkdf2(hash, password, "salt", 2).view()}};
         std::vector<std::size_t> found;
         for (std::size_t i = 0; i < needles.size(); ++i)

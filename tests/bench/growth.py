@@ -73,7 +73,7 @@ def users(stage):
 @scenario("growth-idle")
 def idle(stage):
     """Connections that stay open and idle, as Postfix keeps them, beside those that log in."""
-    database(1, SASLDB)
+    settle(database(1, SASLDB))
     server = stage.postern_conf("[listener auth]\nprotocol = dovecot\nsocket = DIR/auth\n"
                                 "[backend local]\ntype = sasldb\n[route]\ndefault = local\n")
 
