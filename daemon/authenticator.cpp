@@ -45,13 +45,33 @@ Authenticator::Authenticator(const Clock& clock, Log& log, Randomness randomness
     counts_.decision_durations.resize(backends_.size());
 }
 
+std::optional<Outcome> Authenticator::recall(const NormalisedRequest& named, const LoginTerms& terms) noexcept
+{
+    if (cache_ == nullptr)
+        return std::nullopt;
+    const TimePoint arrived = clock_.now();
+    const auto key = key_of(named, terms, who_is_asked(named, terms));
+    if (!key || !cache_->recall(*key, named.request.password))
+        return std::nullopt;
+    const Duration took = clock_.now() - arrived;
+    counts_.verdicts.count(Verdict::accepted);
+    counts_.recall_durations.record(took);
+    log_login(log_, success_level_,
+              {.request = named.request,
+               .verdict = Verdict::accepted,
+               .number = ++last_number_,
+               .origin = terms.origin,
+               .took = took,
+               .is_cached = true});
+    return Outcome{.verdict = Verdict::accepted, .is_cached = true};
+}
+
 void Authenticator::authenticate(NormalisedRequest named, const LoginTerms& terms,
                                  OnOutcome on_outcome) noexcept
 {
     Login& login = begin(std::move(named), terms);
     login.on_outcome = std::move(on_outcome);
-    if (!recall(login))
-        ask_first(login);
+    ask_first(login);
 }
 
 void Authenticator::challenge(NormalisedRequest named, const LoginTerms& terms,
@@ -103,23 +123,37 @@ void Authenticator::note_refusal(const Request& request, const LoginOrigin& orig
 
 Authenticator::Login& Authenticator::begin(NormalisedRequest named, const LoginTerms& terms)
 {
-    Route& route = routes_.at(terms.route);
     Request& request = named.request;
-    const bool shows_password = request.asked == Asked::password;
-    const Chain& chain = route.config.chain_for(request.realm);
-    const RealmUse realm_use = realm_use_needed(request, terms.names, route.config);
-    Chain asked =
-        who_looks_at_realm(shows_password ? chain : who_proves(chain, request.mechanism), realm_use);
-    std::optional<LoginCache::Key> cache_key;
-    if (shows_password && cache_ != nullptr)
-        cache_key = cache_->key_of({terms.route, named, asked, realm_use});
-    if (!shows_password)
+    Chain asked = who_is_asked(named, terms);
+    const auto cache_key = key_of(named, terms, asked);
+    if (request.asked != Asked::password)
         request.salt = salt_of(request);
-    Login& login = logins_.emplace_back(Login{std::move(request), route, clock_.now(), terms.deadline,
-                                              std::move(asked), ++last_number_, terms.origin});
+    Login& login =
+        logins_.emplace_back(Login{std::move(request), routes_.at(terms.route), clock_.now(), terms.deadline,
+                                   std::move(asked), ++last_number_, terms.origin});
     login.self = std::prev(logins_.end());
     login.cache_key = cache_key;
     return login;
+}
+
+Chain Authenticator::who_is_asked(const NormalisedRequest& named, const LoginTerms& terms) const
+{
+    const Request& request = named.request;
+    const RouteConfig& route = routes_.at(terms.route).config;
+    const Chain& chain = route.chain_for(request.realm);
+    const bool shows_password = request.asked == Asked::password;
+    return who_looks_at_realm(shows_password ? chain : who_proves(chain, request.mechanism),
+                              realm_use_needed(request, terms.names, route));
+}
+
+/// Nothing: it can be neither recalled nor kept.
+std::optional<LoginCache::Key> Authenticator::key_of(const NormalisedRequest& named, const LoginTerms& terms,
+                                                     const Chain& asked)
+{
+    if (named.request.asked != Asked::password || cache_ == nullptr)
+        return std::nullopt;
+    const RouteConfig& route = routes_.at(terms.route).config;
+    return cache_->key_of({terms.route, named, asked, realm_use_needed(named.request, terms.names, route)});
 }
 
 /// Where a login is one name, who logs in chooses its realm. One that the admin has not written down must be
@@ -133,15 +167,6 @@ RealmUse Authenticator::realm_use_needed(const Request& request, const NameRules
     if (names.joins_realm)
         return RealmUse::in_user;
     return request.user.find('@') == std::string::npos ? RealmUse::beside_plain_user : RealmUse::always;
-}
-
-/// Whether nobody needs to be asked: this very password was accepted for it not long ago.
-bool Authenticator::recall(Login& login)
-{
-    login.is_cached = login.cache_key && cache_->recall(*login.cache_key, login.request.password);
-    if (login.is_cached)
-        conclude(login, Verdict::accepted);
-    return login.is_cached;
 }
 
 /// Those in front of the first one that takes passwords only. Who is behind it is not asked: a user whom it
@@ -287,7 +312,7 @@ void Authenticator::conclude_challenge(Login& login)
 void Authenticator::conclude(Login& login, Verdict verdict)
 {
     login.verdict = verdict;
-    if (verdict == Verdict::accepted && login.cache_key && !login.is_cached)
+    if (verdict == Verdict::accepted && login.cache_key)
         cache_->keep(*login.cache_key, login.request.password, login.chain, login.said);
     login.request.password.clear();
     const bool is_login = !login.on_challenge || verdict == Verdict::unavailable;
@@ -306,7 +331,7 @@ void Authenticator::conclude(Login& login, Verdict verdict)
 void Authenticator::count_login(const Login& login, Duration took)
 {
     counts_.verdicts.count(login.verdict);
-    (login.is_cached ? counts_.recall_durations : counts_.durations[login.verdict]).record(took);
+    counts_.durations[login.verdict].record(took);
 }
 
 /// The last one who said what the whole came to; none where nobody was asked.
@@ -324,14 +349,13 @@ void Authenticator::log(const Login& login, Duration took)
                        .verdict = login.verdict,
                        .number = login.number,
                        .origin = login.origin,
-                       .took = took,
-                       .is_cached = login.is_cached};
+                       .took = took};
     const auto link = decisive_link(login);
     if (link && *link < login.chain.size())
         record.backend = backends_[login.chain[*link].backend].name;
     if (link)
         record.reason = login.said[*link].reason;
-    else if (!login.is_cached)
+    else
         record.reason = "no backend is configured for this realm";
     log_login(log_, success_level_, record);
 }
@@ -379,14 +403,13 @@ void Authenticator::leave(Login& login)
     if (login.on_challenge)
         login.on_challenge(challenge_of(login));
     else
-        login.on_outcome({login.verdict, reply_to(login), login.is_cached});
+        login.on_outcome({login.verdict, reply_to(login)});
 }
 
 /// Whatever a backend says with a refusal is not for the client.
 std::string_view Authenticator::reply_to(const Login& login) noexcept
 {
-    return login.verdict == Verdict::accepted && !login.is_cached ? login.said.back().reply
-                                                                  : std::string_view{};
+    return login.verdict == Verdict::accepted ? login.said.back().reply : std::string_view{};
 }
 
 /// Whoever the user is, it looks as if there were something to prove.

@@ -93,6 +93,11 @@ public:
     Authenticator(const Authenticator&) = delete;
     Authenticator& operator=(const Authenticator&) = delete;
 
+    /// Accepts a login without asking anybody, if this very password was accepted for it not long ago. The
+    /// same becomes of it as of any other, but here and now. To be called once, before authenticate().
+    [[nodiscard]] std::optional<Outcome> recall(const NormalisedRequest& login,
+                                                const LoginTerms& terms) noexcept;
+
     /// Decides a request that holds a password, or a proof that needs no challenge of a backend (CRAM-MD5).
     /// `on_outcome` is called exactly once, at the deadline at the latest, and never within this call: by
     /// let_leave() or tick().
@@ -146,8 +151,7 @@ private:
         OnOutcome on_outcome{};
         OnChallenge on_challenge{};                 ///< instead: it is no login yet
         std::vector<Decision> said{};               ///< by the links so far
-        std::optional<LoginCache::Key> cache_key{}; ///< none: it can be neither recalled nor kept
-        bool is_cached = false;                     ///< it was recalled
+        std::optional<LoginCache::Key> cache_key{}; ///< none: it is not kept
         std::optional<JobId> job{};                 ///< while a pool has it
         std::optional<TimePoint> asked{};           ///< since when
         TimePoint link_deadline{};                  ///< until when
@@ -157,11 +161,13 @@ private:
     };
 
     [[nodiscard]] Login& begin(NormalisedRequest named, const LoginTerms& terms);
+    [[nodiscard]] Chain who_is_asked(const NormalisedRequest& named, const LoginTerms& terms) const;
+    [[nodiscard]] std::optional<LoginCache::Key> key_of(const NormalisedRequest& named,
+                                                        const LoginTerms& terms, const Chain& asked);
     [[nodiscard]] static RealmUse realm_use_needed(const Request& request, const NameRules& names,
                                                    const RouteConfig& route);
     [[nodiscard]] Chain who_proves(const Chain& chain, std::string_view mechanism) const;
     [[nodiscard]] Chain who_looks_at_realm(const Chain& chain, RealmUse needed) const;
-    [[nodiscard]] bool recall(Login& login);
     void ask_first(Login& login);
     void ask_next(Login& login);
     void ask(Login& login, std::size_t link);

@@ -307,6 +307,8 @@ void DovecotSession::act(Logins::iterator login, sasl::CheckPassword& check)
     auto named = name(login, std::move(check.user), std::move(check.password));
     if (!named)
         return;
+    if (const auto outcome = services_.authenticator.recall(*named, terms()))
+        return act(login, *outcome);
     services_.authenticator.authenticate(
         std::move(*named), terms(),
         [this, serial = begin_work(login)](const Outcome& outcome) { on_outcome(serial, outcome); });
@@ -439,14 +441,18 @@ void DovecotSession::on_outcome(Logins::Serial serial, const Outcome& outcome)
 {
     resume_after_work([&] {
         const Logins::iterator login = end_work(serial);
-        if (login == logins_.end())
-            return;
-        if (outcome.verdict == Verdict::unavailable)
-            return tell_unavailable(login);
-        if (outcome.verdict != Verdict::accepted)
-            return fail(login, {.user = login->second.account, .reason = listener().dovecot.refusal_reason});
-        act(login, login->second.exchange->take_acceptance(outcome.reply));
+        if (login != logins_.end())
+            act(login, outcome);
     });
+}
+
+void DovecotSession::act(Logins::iterator login, const Outcome& outcome)
+{
+    if (outcome.verdict == Verdict::unavailable)
+        return tell_unavailable(login);
+    if (outcome.verdict != Verdict::accepted)
+        return fail(login, {.user = login->second.account, .reason = listener().dovecot.refusal_reason});
+    act(login, login->second.exchange->take_acceptance(outcome.reply));
 }
 
 /// Then goes on with what the peer has said meanwhile.

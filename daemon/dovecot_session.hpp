@@ -69,6 +69,7 @@ private:
     void act(Logins::iterator login, sasl::CheckProof& check);
     void act(Logins::iterator login, sasl::Succeed& success);
     void act(Logins::iterator login, sasl::Fail& failure);
+    void act(Logins::iterator login, const Outcome& outcome);
     void refuse_base64(Logins::iterator login);
     void refuse(Logins::iterator login, std::string user, std::string_view why, dovecot::Failure::Code code);
 

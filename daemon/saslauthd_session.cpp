@@ -103,15 +103,17 @@ void SaslauthdSession::use(const saslauthd::Fields& fields)
                                             "no memory for passwords is free");
         return answer(Outcome{.verdict = Verdict::unavailable}, fields.has_bytes_behind);
     }
+    const LoginTerms terms{deadline_, listener().names, listener().route, origin(services_.log, socket_)};
+    if (const auto outcome = services_.authenticator.recall(named, terms))
+        return answer(*outcome, fields.has_bytes_behind);
     state_ = State::authenticating;
     drains_ = fields.has_bytes_behind;
     watch_.reset();
     timer_.cancel();
     services_.on_activity(self_);
     received_.clear();
-    services_.authenticator.authenticate(
-        std::move(named), {deadline_, listener().names, listener().route, origin(services_.log, socket_)},
-        [this](const Outcome& outcome) { answer(outcome, drains_); });
+    services_.authenticator.authenticate(std::move(named), terms,
+                                         [this](const Outcome& outcome) { answer(outcome, drains_); });
 }
 
 void SaslauthdSession::refuse(const saslauthd::Refused& refused)
