@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 
@@ -56,8 +57,10 @@ def orphan(daemon):
 
 
 def end(family):
+    """Some have ended by themselves: an idle worker does, and one whose front is gone."""
     for process in family:
-        process.kill()
+        with suppress(ProcessLookupError):
+            process.kill()
         process.wait_gone()
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from support.eventually import eventually
 
 PR_SET_CHILD_SUBREAPER = 36
+SS_CONNECTED = "03"  # of <linux/net.h>, as /proc/net/unix shows it
 
 
 def become_subreaper():
@@ -125,6 +126,13 @@ class Process:
             except FileNotFoundError:
                 pass  # closed meanwhile
         return found
+
+    def connections_on(self, listener):
+        """How many connections to the UNIX socket of that path it has accepted."""
+        held = set(self.descriptors.values())
+        rows = (line.split() for line in Path("/proc/net/unix").read_text().splitlines()[1:])
+        return sum(1 for row in rows
+                   if row[5] == SS_CONNECTED and row[7:] == [str(listener)] and f"socket:[{row[6]}]" in held)
 
     @property
     def limits(self):
