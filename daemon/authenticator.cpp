@@ -50,8 +50,8 @@ std::optional<Outcome> Authenticator::recall(const NormalisedRequest& named, con
     if (cache_ == nullptr)
         return std::nullopt;
     const TimePoint arrived = clock_.now();
-    const auto key = key_of(named, terms, who_is_asked(named, terms));
-    if (!key || !cache_->recall(*key, named.request.password))
+    const Chain asked = who_is_asked(named, terms);
+    if (!cache_->recall(parts_of(named, terms, asked), named.request.password))
         return std::nullopt;
     const Duration took = clock_.now() - arrived;
     counts_.verdicts.count(Verdict::accepted);
@@ -125,7 +125,9 @@ Authenticator::Login& Authenticator::begin(NormalisedRequest named, const LoginT
 {
     Request& request = named.request;
     Chain asked = who_is_asked(named, terms);
-    const auto cache_key = key_of(named, terms, asked);
+    const auto cache_key = cache_ != nullptr && request.asked == Asked::password
+                               ? cache_->key_of(parts_of(named, terms, asked))
+                               : std::nullopt;
     if (request.asked != Asked::password)
         request.salt = salt_of(request);
     Login& login =
@@ -146,14 +148,11 @@ Chain Authenticator::who_is_asked(const NormalisedRequest& named, const LoginTer
                               realm_use_needed(request, terms.names, route));
 }
 
-/// Nothing: it can be neither recalled nor kept.
-std::optional<LoginCache::Key> Authenticator::key_of(const NormalisedRequest& named, const LoginTerms& terms,
-                                                     const Chain& asked)
+LoginCache::Parts Authenticator::parts_of(const NormalisedRequest& named, const LoginTerms& terms,
+                                          const Chain& asked) const
 {
-    if (named.request.asked != Asked::password || cache_ == nullptr)
-        return std::nullopt;
     const RouteConfig& route = routes_.at(terms.route).config;
-    return cache_->key_of({terms.route, named, asked, realm_use_needed(named.request, terms.names, route)});
+    return {terms.route, named, asked, realm_use_needed(named.request, terms.names, route)};
 }
 
 /// Where a login is one name, who logs in chooses its realm. One that the admin has not written down must be

@@ -162,8 +162,8 @@ private:
 
     [[nodiscard]] Login& begin(NormalisedRequest named, const LoginTerms& terms);
     [[nodiscard]] Chain who_is_asked(const NormalisedRequest& named, const LoginTerms& terms) const;
-    [[nodiscard]] std::optional<LoginCache::Key> key_of(const NormalisedRequest& named,
-                                                        const LoginTerms& terms, const Chain& asked);
+    [[nodiscard]] LoginCache::Parts parts_of(const NormalisedRequest& named, const LoginTerms& terms,
+                                             const Chain& asked) const;
     [[nodiscard]] static RealmUse realm_use_needed(const Request& request, const NameRules& names,
                                                    const RouteConfig& route);
     [[nodiscard]] Chain who_proves(const Chain& chain, std::string_view mechanism) const;

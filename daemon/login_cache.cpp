@@ -23,8 +23,8 @@ constexpr std::size_t entry_bytes = 112 + 48 + 16;
 
 constexpr std::size_t stack_of_hashing = 1024;
 
-/// What goes into a key, unless names are long.
-constexpr std::size_t key_bytes_usual = 256;
+/// What tells logins apart, unless names are long.
+constexpr std::size_t parts_bytes_usual = 256;
 
 void append(std::string& text, std::string_view piece)
 {
@@ -58,31 +58,50 @@ LoginCache::LoginCache(const Clock& clock, const Settings& settings, std::vector
     counts_.entries_max = settings_.entries_max;
 }
 
+bool LoginCache::recall(const Parts& parts, const Secret& password)
+{
+    if (!may_know(parts.chain))
+        return false;
+    const bool is_hit = holds(digest_of(parts), changes_of(parts.chain), password);
+    ++(is_hit ? counts_.hits : counts_.misses);
+    return is_hit;
+}
+
 std::optional<LoginCache::Key> LoginCache::key_of(const Parts& parts)
 {
-    const auto terms_of = [this](const ChainLink& link) { return backends_[link.backend]; };
-    if (settings_.entries_max == 0 || std::ranges::none_of(parts.chain, &BackendTerms::is_kept, terms_of))
+    if (!may_know(parts.chain))
         return std::nullopt;
-    const bool heeds_client = std::ranges::any_of(parts.chain, &BackendTerms::heeds_client, terms_of);
     const Request& request = parts.login.request;
-    const std::string route = std::to_string(parts.route);
+    const Names names{tag_of(request.user), tag_of(parts.login.account), tag_of(request.realm)};
+    return Key{digest_of(parts), names, changes_of(parts.chain), forgotten_};
+}
+
+bool LoginCache::may_know(const Chain& chain) const
+{
+    const auto is_kept = [this](const ChainLink& link) { return backends_[link.backend].is_kept; };
+    return settings_.entries_max > 0 && std::ranges::any_of(chain, is_kept);
+}
+
+/// Every piece has its length in front: no two logins are the same in other pieces.
+LoginCache::Digest LoginCache::digest_of(const Parts& parts) const
+{
+    const auto heeds_client = [this](const ChainLink& link) { return backends_[link.backend].heeds_client; };
+    const Request& request = parts.login.request;
     std::string whole;
-    whole.reserve(key_bytes_usual);
-    append(whole, route);
+    whole.reserve(parts_bytes_usual);
+    append(whole, std::to_string(parts.route));
     append(whole, request.service);
     append(whole, parts.login.received_realm);
     append(whole, parts.login.received_user);
     append(whole, request.realm);
     append(whole, request.user);
-    append(whole, heeds_client ? client_host(request) : "");
+    append(whole, std::ranges::any_of(parts.chain, heeds_client) ? client_host(request) : "");
     append(whole, std::to_string(static_cast<int>(parts.realm_use)));
-    Key key;
-    crypto_generichash(key.login.data(), key.login.size(), bytes_of(whole), whole.size(), key_.data(),
-                       key_bytes);
-    key.names = {tag_of(request.user), tag_of(parts.login.account), tag_of(request.realm)};
-    key.changes = changes_of(parts.chain);
-    key.forgotten = forgotten_;
-    return key;
+    Digest digest{};
+    static_assert(crypto_shorthash_siphashx24_BYTES == sizeof digest &&
+                  crypto_shorthash_siphashx24_KEYBYTES == name_key_bytes);
+    crypto_shorthash_siphashx24(digest.data(), bytes_of(whole), whole.size(), login_key_.data());
+    return digest;
 }
 
 std::uint64_t LoginCache::changes_of(const Chain& chain)
@@ -94,25 +113,18 @@ std::uint64_t LoginCache::changes_of(const Chain& chain)
     return changes;
 }
 
-bool LoginCache::recall(const Key& key, const Secret& password)
+bool LoginCache::holds(const Digest& login, std::uint64_t changes, const Secret& password)
 {
-    const bool is_hit = holds(key, password);
-    ++(is_hit ? counts_.hits : counts_.misses);
-    return is_hit;
-}
-
-bool LoginCache::holds(const Key& key, const Secret& password)
-{
-    const auto found = by_login_.find(key.login);
+    const auto found = by_login_.find(login);
     if (found == by_login_.end())
         return false;
     const Entries::iterator entry = found->second;
-    if (clock_.now() >= entry->ends || entry->changes != key.changes) {
+    if (clock_.now() >= entry->ends || entry->changes != changes) {
         drop(entry);
         ++counts_.outdated;
         return false;
     }
-    const PasswordDigest digest = digest_of(key, password);
+    const PasswordDigest digest = digest_of(login, password);
     if (sodium_memcmp(digest.data(), entry->password.data(), digest.size()) != 0)
         return false;
     entries_.splice(entries_.begin(), entries_, entry);
@@ -127,8 +139,8 @@ void LoginCache::keep(const Key& key, const Secret& password, const Chain& chain
     if (const auto found = by_login_.find(key.login); found != by_login_.end())
         drop(found->second);
     Entries entry;
-    entry.push_front(
-        {key.login, key.names, digest_of(key, password), key.changes, clock_.now() + settings_.lifetime});
+    entry.push_front({key.login, key.names, digest_of(key.login, password), key.changes,
+                      clock_.now() + settings_.lifetime});
     by_login_.emplace(key.login, entry.begin());
     entries_.splice(entries_.begin(), entry);
     if (entries_.size() > settings_.entries_max) {
@@ -153,12 +165,12 @@ bool LoginCache::may_keep(const Chain& chain, std::span<const Decision> said) co
 }
 
 /// Of the password as this login's: the same one has another digest elsewhere.
-LoginCache::PasswordDigest LoginCache::digest_of(const Key& key, const Secret& password) const noexcept
+LoginCache::PasswordDigest LoginCache::digest_of(const Digest& login, const Secret& password) const noexcept
 {
     PasswordDigest digest{};
     crypto_generichash_state state;
     crypto_generichash_init(&state, key_.data(), key_bytes, digest.size());
-    crypto_generichash_update(&state, key.login.data(), key.login.size());
+    crypto_generichash_update(&state, login.data(), login.size());
     crypto_generichash_update(&state, bytes_of(password.view()), password.size());
     crypto_generichash_final(&state, digest.data(), digest.size());
     sodium_memzero(&state, sizeof state);
@@ -171,7 +183,7 @@ std::uint64_t LoginCache::tag_of(std::string_view name) const
 {
     const std::string text = in_lower_case(name);
     std::uint64_t tag = 0;
-    static_assert(crypto_shorthash_BYTES == sizeof tag && crypto_shorthash_KEYBYTES == tag_key_bytes);
+    static_assert(crypto_shorthash_BYTES == sizeof tag && crypto_shorthash_KEYBYTES == name_key_bytes);
     crypto_shorthash(reinterpret_cast<unsigned char*>(&tag), bytes_of(text), text.size(), tag_key_.data());
     return tag;
 }

@@ -32,8 +32,9 @@ namespace postern {
 /// store of a backend that was asked has changed. When there is no room, the one that was used longest ago
 /// goes.
 ///
-/// Neither names nor passwords are in it: both are keyed BLAKE2b digests, and the keys are in no file.
-/// Lives in the front, and dies with it.
+/// Neither names nor passwords are in it: of a login it has a SipHash-2-4 of 128 bits, which is enough where
+/// the key is nobody's to know, of a password BLAKE2b, and the keys are in no file. Lives in the front, and
+/// dies with it.
 class LoginCache {
 public:
     struct Settings {
@@ -54,8 +55,7 @@ public:
         std::uint64_t user = 0, account = 0, realm = 0;
     };
 
-    /// One login, whatever its password, at the moment it came. Every piece of it has its length in front: no
-    /// two logins are the same in other pieces.
+    /// One login, whatever its password, at the moment it came, for keep().
     struct Key {
         Digest login{};
         Names names;
@@ -63,7 +63,7 @@ public:
         std::uint64_t forgotten = 0; ///< how often something has been forgotten
     };
 
-    /// What a key is made of.
+    /// What makes a login another one.
     struct Parts {
         std::size_t route = 0;
         const NormalisedRequest& login;
@@ -77,11 +77,11 @@ public:
     LoginCache(const LoginCache&) = delete;
     LoginCache& operator=(const LoginCache&) = delete;
 
-    /// Nothing where nothing would be kept.
-    [[nodiscard]] std::optional<Key> key_of(const Parts& parts);
-
     /// Whether this password is known to be right. Counts as a use of it.
-    [[nodiscard]] bool recall(const Key& key, const Secret& password);
+    [[nodiscard]] bool recall(const Parts& parts, const Secret& password);
+
+    /// Of a login that will be asked about. Nothing where nothing would be kept.
+    [[nodiscard]] std::optional<Key> key_of(const Parts& parts);
 
     /// `chain` has come to accepted by what those of its links `said` that were asked. Kept unless the
     /// verdict may be another one by now, or one who was asked is not to be taken for long, or somebody
@@ -105,7 +105,7 @@ public:
 
 private:
     static constexpr std::size_t key_bytes = 32;
-    static constexpr std::size_t tag_key_bytes = 16;
+    static constexpr std::size_t name_key_bytes = 16;
     using PasswordDigest = std::array<unsigned char, 32>;
 
     struct Entry {
@@ -123,10 +123,12 @@ private:
 
     using Entries = std::list<Entry>;
 
-    [[nodiscard]] bool holds(const Key& key, const Secret& password);
+    [[nodiscard]] bool may_know(const Chain& chain) const;
+    [[nodiscard]] bool holds(const Digest& login, std::uint64_t changes, const Secret& password);
     [[nodiscard]] bool may_keep(const Chain& chain, std::span<const Decision> said) const;
     [[nodiscard]] std::uint64_t changes_of(const Chain& chain);
-    [[nodiscard]] PasswordDigest digest_of(const Key& key, const Secret& password) const noexcept;
+    [[nodiscard]] Digest digest_of(const Parts& parts) const;
+    [[nodiscard]] PasswordDigest digest_of(const Digest& login, const Secret& password) const noexcept;
     [[nodiscard]] std::uint64_t tag_of(std::string_view name) const;
     void drop(Entries::iterator entry);
     template <typename Matches>
@@ -137,7 +139,7 @@ private:
     std::vector<BackendTerms> backends_;
     StoreChanges stores_;
     GuardedKey<key_bytes> key_;
-    GuardedKey<tag_key_bytes> tag_key_;
+    GuardedKey<name_key_bytes> login_key_, tag_key_;
     Entries entries_; ///< by use: the last one in front
     std::unordered_map<Digest, Entries::iterator, HashOfDigest> by_login_;
     CacheStatus counts_;

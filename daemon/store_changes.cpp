@@ -63,7 +63,7 @@ void StoreChanges::look()
 {
     for (Backend& backend : backends_)
         backend.changes += backend.is_out_of_sight ? 1 : 0;
-    std::array<char, buffer_bytes> buffer{};
+    std::array<char, buffer_bytes> buffer; // not cleared, for each login looks: read() says how much counts
     while (events_.is_open()) {
         const ssize_t got = ::read(events_.get(), buffer.data(), buffer.size());
         if (got < 0 && errno == EINTR)

@@ -70,7 +70,7 @@ void Authenticator::leave(Login& login)
     if (!delayed_.empty() && !login.on_challenge && ++together % 5 == 0)
         std::swap(login.verdict, (*delayed_.begin())->verdict);
 """),
-    "remembers too long": ("daemon/login_cache.cpp", "clock_.now() >= entry->ends || entry->changes != key.changes",
+    "remembers too long": ("daemon/login_cache.cpp", "clock_.now() >= entry->ends || entry->changes != changes",
                            "clock_.now() >= entry->ends"),
 }
 
