@@ -16,7 +16,7 @@ from support import control
 from support.eventually import eventually
 from support.load import Expected, right_and_wrong, wrong_answers
 from support.places import POSTERND
-from support.processes import all_processes
+from support.processes import Process, all_processes
 from support.sasldb import ALICE, BOB
 from support.wire import ask
 
@@ -54,6 +54,10 @@ def orphan(daemon):
     daemon.supervisor.kill()
     daemon.wait()
     return daemon
+
+
+def front_of(family):
+    return next(process for process in family if process.is_alive and process.command_line == "posternd front")
 
 
 def end(family):
@@ -157,19 +161,36 @@ def test_who_has_come_to_serve_the_path_keeps_it_beside_a_front_that_was_left_be
     end(orphaned.family)
 
 
+def caught_during_its_start(start_postern_conf):
+    """An orphaned daemon, and who takes over from it: stopped when its sockets wait beside those that are served."""
+    for _ in range(50):
+        postern = orphan(start_postern_conf(TWO.format(password="good")))
+        served = postern.sockets["b"].stat().st_ino
+        postern.write_config(TWO.format(password="late"))
+        successor = subprocess.Popen(postern.command, stderr=subprocess.PIPE, text=True)
+        eventually(lambda: (postern.directory / ".2").exists() or postern.sockets["b"].stat().st_ino != served, "it starts")
+        successor.send_signal(signal.SIGSTOP)
+        eventually(lambda: Process(successor.pid).state == "T", "it stands still")
+        if postern.sockets["b"].stat().st_ino == served:
+            return postern, successor
+        successor.send_signal(signal.SIGCONT)  # it was quicker
+        successor.terminate()
+        successor.communicate(timeout=20)
+        end(postern.family)
+    raise AssertionError("it starts too quickly to be caught")
+
+
 def test_a_path_that_somebody_comes_to_serve_during_the_start_is_not_said_to_be_ours(start_postern_conf):
-    postern = orphan(start_postern_conf(TWO.format(password="good")))
+    postern, successor = caught_during_its_start(start_postern_conf)
     taken = postern.sockets["b"]
-    postern.write_config(TWO.format(password="late"))
-    successor = subprocess.Popen(postern.command, stderr=subprocess.PIPE, text=True)
-    eventually(lambda: (postern.directory / ".1").exists(), "its sockets wait beside those that are served")
     taken.unlink()
     with socket.socket(socket.AF_UNIX) as stranger:
         stranger.bind(str(taken))
         stranger.listen()
+        successor.send_signal(signal.SIGCONT)
         eventually(lambda: control.status(postern.directory)["supervisor"] == successor.pid, "it serves")
         assert postern.ask("anybody", "late", listener="a").is_accepted
-        assert all(process.is_alive for process in postern.family), "the old front may serve where the new one does not"
+        assert front_of(postern.family).is_alive, "it may serve where the new one does not"
     os.kill(successor.pid, signal.SIGHUP)
     eventually(lambda: is_accepted(postern, "late", "b"), "the next reload has taken the place")
     for process in postern.family:
@@ -215,7 +236,7 @@ def test_who_has_a_supervisor_is_not_talked_into_finishing(postern):
 
 
 def test_a_front_that_hangs_keeps_nobody_from_taking_over(orphaned, start_postern):
-    front = next(process for process in orphaned.family if process.command_line == "posternd front")
+    front = front_of(orphaned.family)
     front.kill(signal.SIGSTOP)
     successor = start_postern(directory=orphaned.directory)
     assert wrong_answers(successor.ask, LOGINS) == []
@@ -256,7 +277,7 @@ def test_an_orphaned_front_sleeps_when_nobody_asks(start_postern):
         assert all(pool.map(lambda _: postern.ask("slow", "good", realm="300").is_accepted, range(10)))
     assert len(postern.workers("fault")) > 1
     orphan(postern)
-    front = next(process for process in postern.family if process.command_line == "posternd front")
+    front = front_of(postern.family)
     eventually(lambda: is_asleep_throughout(front), "it sleeps", 10)
     end(postern.family)
 
