@@ -20,37 +20,39 @@ MessageChannel::MessageChannel(EventLoop& loop, MessageSocket socket, std::funct
     socket_.set_non_blocking();
 }
 
-bool MessageChannel::send(std::string_view bytes, int descriptor)
+bool MessageChannel::send(std::string_view bytes, std::span<const int> descriptors)
 {
-    if (waiting_.empty() && send_now(bytes, descriptor))
+    if (waiting_.empty() && socket_.send(bytes, descriptors))
         return true;
-    if ((waiting_.empty() && errno != EAGAIN && errno != ENOBUFS) || waiting_.size() == waiting_max)
+    if ((waiting_.empty() && errno != EAGAIN && errno != ENOBUFS) || waiting_.size() == waiting_max ||
+        waiting_descriptors_ + descriptors.size() > waiting_descriptors_max)
         return false;
-    UniqueFd kept;
-    if (descriptor >= 0) {
-        kept = UniqueFd{::fcntl(descriptor, F_DUPFD_CLOEXEC, 0)};
-        if (!kept.is_open() || ++waiting_descriptors_ > waiting_descriptors_max)
+    std::vector<UniqueFd> kept;
+    for (const int descriptor : descriptors) {
+        kept.emplace_back(::fcntl(descriptor, F_DUPFD_CLOEXEC, 0));
+        if (!kept.back().is_open())
             return false;
     }
+    waiting_descriptors_ += kept.size();
     waiting_.push_back({std::string{bytes}, std::move(kept)});
     watch_.watch_for(EPOLLIN | EPOLLOUT);
     return true;
 }
 
-bool MessageChannel::send_now(std::string_view bytes, int descriptor) noexcept
-{
-    return socket_.send(bytes, {&descriptor, descriptor >= 0 ? 1U : 0U});
-}
-
 /// If the other side is gone, whoever reads will find out.
 void MessageChannel::flush()
 {
-    while (!waiting_.empty() && send_now(waiting_.front().bytes, waiting_.front().descriptor.get())) {
-        waiting_descriptors_ -= waiting_.front().descriptor.is_open() ? 1 : 0;
+    while (!waiting_.empty()) {
+        const Waiting& next = waiting_.front();
+        std::vector<int> descriptors;
+        for (const UniqueFd& descriptor : next.descriptors)
+            descriptors.push_back(descriptor.get());
+        if (!socket_.send(next.bytes, descriptors))
+            return;
+        waiting_descriptors_ -= descriptors.size();
         waiting_.pop_front();
     }
-    if (waiting_.empty())
-        watch_.watch_for(EPOLLIN);
+    watch_.watch_for(EPOLLIN);
 }
 
 } // namespace postern

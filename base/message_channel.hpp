@@ -9,21 +9,22 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace postern {
 
 /// A MessageSocket in an event loop: neither side ever waits for the other. What does not fit the socket now
-/// waits here, in its order and up to a bound, with the descriptor that goes along.
+/// waits here, in its order and up to a bound, with the descriptors that go along.
 class MessageChannel {
 public:
     static constexpr std::size_t waiting_max = 2048;            ///< messages of a few bytes
-    static constexpr std::size_t waiting_descriptors_max = 256; ///< of them with a descriptor
+    static constexpr std::size_t waiting_descriptors_max = 512; ///< of all of them together
 
     MessageChannel(EventLoop& loop, MessageSocket socket, std::function<void()> on_readable);
 
-    /// `descriptor` is lent, and none when negative. False when the other side is gone, or has not read for
-    /// so long that it might as well be.
-    [[nodiscard]] bool send(std::string_view bytes, int descriptor = -1);
+    /// `descriptors` are lent. False when the other side is gone, or has not read for so long that it might
+    /// as well be.
+    [[nodiscard]] bool send(std::string_view bytes, std::span<const int> descriptors = {});
 
     /// To be called from on_readable until nothing is there.
     [[nodiscard]] MessageSocket::Incoming receive(std::span<char> buffer) { return socket_.receive(buffer); }
@@ -35,10 +36,9 @@ public:
 private:
     struct Waiting {
         std::string bytes;
-        UniqueFd descriptor;
+        std::vector<UniqueFd> descriptors;
     };
 
-    [[nodiscard]] bool send_now(std::string_view bytes, int descriptor) noexcept;
     void flush();
 
     MessageSocket socket_;

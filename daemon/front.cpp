@@ -105,14 +105,16 @@ public:
     void run();
 
 private:
+    using Descriptors = std::vector<UniqueFd>;
+
     void on_supervisor();
-    void take(const WorkerStarted& started, UniqueFd descriptor);
-    void take(const WorkerEnded& ended, UniqueFd);
-    void take(const SyslogSocket&, UniqueFd descriptor);
-    void take(const Ping&, UniqueFd);
-    void take(const Open&, UniqueFd);
-    void take(const Finish& finish, UniqueFd);
-    void take(const ReloadEnded& ended, UniqueFd);
+    void take(const WorkerStarted& started, Descriptors descriptors);
+    void take(const WorkerEnded& ended, const Descriptors&);
+    void take(const SyslogSocket&, Descriptors descriptors);
+    void take(const Ping&, const Descriptors&);
+    void take(const Open&, const Descriptors&);
+    void take(const Finish& finish, const Descriptors&);
+    void take(const ReloadEnded& ended, const Descriptors&);
     void tell_supervisor(const FrontMessage& message);
     void lose_supervisor();
     void finish_serving(bool is_stop);
@@ -323,7 +325,7 @@ std::variant<ControlHost::ReloadId, std::string> Front::reload(OnReloadEnd on_en
     return id;
 }
 
-void Front::take(const ReloadEnded& ended, UniqueFd)
+void Front::take(const ReloadEnded& ended, const Descriptors&)
 {
     auto reload = reloads_.extract(ended.request);
     if (!reload.empty())
@@ -342,39 +344,39 @@ void Front::on_supervisor()
         const auto message = parse_supervisor_message(incoming.bytes);
         if (incoming.state != MessageSocket::Received::message || !message)
             return lose_supervisor();
-        UniqueFd descriptor =
-            incoming.descriptors.empty() ? UniqueFd{} : std::move(incoming.descriptors.front());
-        std::visit([&](const auto& known) { take(known, std::move(descriptor)); }, *message);
+        std::visit([&](const auto& known) { take(known, std::move(incoming.descriptors)); }, *message);
     }
 }
 
-void Front::take(const WorkerStarted& started, UniqueFd descriptor)
+void Front::take(const WorkerStarted& started, Descriptors descriptors)
 {
-    workforce_.on_started(started, MessageSocket{std::move(descriptor)});
+    if (descriptors.size() == 3)
+        workforce_.on_started(started, MessageSocket{std::move(descriptors[0])},
+                              MessageSocket{std::move(descriptors[1])}, descriptors[2]);
 }
 
-void Front::take(const WorkerEnded& ended, UniqueFd)
+void Front::take(const WorkerEnded& ended, const Descriptors&)
 {
     workforce_.on_ended(ended.worker);
 }
 
-void Front::take(const SyslogSocket&, UniqueFd descriptor)
+void Front::take(const SyslogSocket&, Descriptors descriptors)
 {
-    log_.set_syslog(std::move(descriptor));
+    log_.set_syslog(descriptors.empty() ? UniqueFd{} : std::move(descriptors.front()));
 }
 
-void Front::take(const Ping&, UniqueFd)
+void Front::take(const Ping&, const Descriptors&)
 {
     tell_supervisor(Pong{});
 }
 
-void Front::take(const Open&, UniqueFd)
+void Front::take(const Open&, const Descriptors&)
 {
     setup_.waits_to_open = false;
     control_.open();
 }
 
-void Front::take(const Finish& finish, UniqueFd)
+void Front::take(const Finish& finish, const Descriptors&)
 {
     finish_serving(finish.is_stop);
 }

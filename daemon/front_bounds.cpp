@@ -3,6 +3,7 @@
 
 #include "daemon/control_listener.hpp"
 #include "daemon/dovecot_session.hpp"
+#include "daemon/worker_queues.hpp"
 #include "protocol/dovecot_wire.hpp"
 #include "protocol/saslauthd.hpp"
 #include "protocol/worker_messages.hpp"
@@ -23,6 +24,9 @@ constexpr std::uint64_t sessions_min = 16;
 /// Beside those of sessions: the one to read into, and some to spare.
 constexpr std::size_t slots_reserved = 16;
 
+/// What leads to each: its channel, and the socket of its TaskQueue.
+constexpr std::uint64_t descriptors_of_worker = 2;
+
 /// Those that were replaced hold their channel for a moment longer.
 std::uint64_t workers_possible(const FrontSetup& setup) noexcept
 {
@@ -37,7 +41,7 @@ std::size_t requests_possible(const FrontSetup& setup) noexcept
 {
     std::size_t requests = 0;
     for (const PoolSetup& pool : setup.pools)
-        requests += pool.config.queue_max + pool.config.workers_max;
+        requests += pool.config.queue_max + pool.config.workers_max * (1 + worker_queue_max);
     return requests;
 }
 
@@ -46,7 +50,8 @@ std::size_t requests_possible(const FrontSetup& setup) noexcept
 std::size_t sessions_possible(const FrontSetup& setup, std::uint64_t open_files_max) noexcept
 {
     const std::uint64_t taken = descriptors_reserved + setup.listeners.size() +
-                                ControlListener::sessions_max + workers_possible(setup);
+                                ControlListener::sessions_max +
+                                descriptors_of_worker * workers_possible(setup);
     const std::uint64_t left = open_files_max > taken + sessions_min ? open_files_max - taken : sessions_min;
     return static_cast<std::size_t>(std::min<std::uint64_t>(setup.sessions_max, left));
 }

@@ -196,9 +196,9 @@ void Generation::take(const StartWorker& order)
 try {
     if (order.backend >= config_.backends.size() || workers_.is_full(order.backend))
         return tell_front(WorkerEnded{order.worker});
-    const auto [channel, pid] =
-        workers_.start(services_.program, order.backend, order.worker, shows_stderr());
-    tell_front(WorkerStarted{order.worker, pid}, channel.fd());
+    const auto worker = workers_.start(services_.program, order.backend, order.worker, shows_stderr());
+    tell_front(WorkerStarted{order.worker, worker.pid},
+               std::array{worker.channel.fd(), worker.tasks.fd(), worker.task_page.get()});
 } catch (const std::system_error& error) { // no process or descriptor to be had now
     log_.error(std::string{"a worker could not be started: "} + error.what());
     tell_front(WorkerEnded{order.worker});
@@ -224,11 +224,11 @@ void Generation::take(const Finishing&)
 }
 
 /// A front that does not read any more cannot serve either.
-void Generation::tell_front(const SupervisorMessage& message, int descriptor)
+void Generation::tell_front(const SupervisorMessage& message, std::span<const int> descriptors)
 {
     std::array<char, supervisor_message_bytes_max> buffer{};
     if (front_ && front_->channel &&
-        !front_->channel->send(write_supervisor_message(buffer, message), descriptor))
+        !front_->channel->send(write_supervisor_message(buffer, message), descriptors))
         kill_process(front_->process);
 }
 
@@ -301,7 +301,7 @@ void Generation::connect_front_to_syslog()
 {
     const UniqueFd socket = connect_syslog();
     if (socket.is_open())
-        tell_front(SyslogSocket{}, socket.get());
+        tell_front(SyslogSocket{}, std::array{socket.get()});
     else
         syslog_timer_.schedule(loop_.clock().now() + grace);
 }

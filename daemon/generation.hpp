@@ -17,6 +17,7 @@
 #include <sys/types.h>
 
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -119,7 +120,7 @@ private:
     void take(const RefusedCall& call);
     void take(const Finishing&);
     void take(const Reload& reload) { owner_.on_reload_wanted(*this, reload.request); }
-    void tell_front(const SupervisorMessage& message, int descriptor = -1);
+    void tell_front(const SupervisorMessage& message, std::span<const int> descriptors = {});
 
     void on_front_ended(int status);
     void hear_last_words();

@@ -10,7 +10,7 @@ namespace postern {
 
 namespace {
 
-/// Workers that are out of date again and again are not the cure.
+/// Workers that are no good again and again are not the cure.
 constexpr int hand_backs_max = 3;
 
 } // namespace
@@ -45,13 +45,28 @@ bool JobQueue::hand_back(JobId job, TimePoint now)
         return false;
     Job& details = returned.mapped();
     if (++details.hand_backs == hand_backs_max) {
-        details.on_decision({Verdict::unavailable, "its workers are out of date again and again"});
+        details.on_decision({Verdict::unavailable, "its workers ended or were out of date again and again"});
         return false;
     }
     details.waits_until = std::max(details.waits_until, patience_of(now, details.deadline));
     patience_.emplace(details.waits_until, job);
     waiting_.insert(std::move(returned));
     return true;
+}
+
+void JobQueue::put_back(JobId job)
+{
+    auto returned = in_work_.extract(job);
+    if (returned.empty())
+        return;
+    patience_.emplace(returned.mapped().waits_until, job);
+    waiting_.insert(std::move(returned));
+}
+
+const JobQueue::Job* JobQueue::find_in_work(JobId job) const noexcept
+{
+    const auto found = in_work_.find(job);
+    return found == in_work_.end() ? nullptr : &found->second;
 }
 
 bool JobQueue::abandon(JobId job)

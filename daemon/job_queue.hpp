@@ -54,8 +54,13 @@ public:
     /// Its worker was no good: it waits again, in its old place, which is the order of arrival. False when
     /// nobody waits for it any more, or it came back too often and is decided.
     [[nodiscard]] bool hand_back(JobId job, TimePoint now);
+    /// Its worker had not come to it: the same, and that counts for nothing.
+    void put_back(JobId job);
     /// False when it waited, and no worker has it.
     [[nodiscard]] bool abandon(JobId job);
+
+    /// The one that a worker has. Null when it was abandoned.
+    [[nodiscard]] const Job* find_in_work(JobId job) const noexcept;
 
     /// The one that a worker had; nothing happens when it was abandoned.
     void decide(JobId job, Decision decision);

@@ -52,7 +52,8 @@ struct FrontSetup {
     std::string host_name;
 };
 
-/// What a worker is told when it starts. The plug-in comes with it as a descriptor.
+/// What a worker is told when it starts. Three descriptors come with it: its plug-in, and the taker's side of
+/// its TaskQueue.
 struct WorkerSetup {
     Account account;
     bool drops_privileges = false;

@@ -5,6 +5,7 @@
 #include "backends/plugin_loader.hpp"
 #include "base/log.hpp"
 #include "base/posix_error.hpp"
+#include "base/task_queue.hpp"
 #include "daemon/sandbox.hpp"
 #include "daemon/setup.hpp"
 #include "daemon/syslog_capture.hpp"
@@ -40,6 +41,10 @@ constexpr std::size_t secret_slots = 8;
 constexpr std::chrono::milliseconds shortest_renewal{100};
 constexpr std::chrono::milliseconds never{INT_MAX};
 
+/// Who has waited for so long for a task lets go of his lifeline; before, the next one may be on its way.
+constexpr std::chrono::milliseconds rests_after{250};
+static_assert(rests_after * 2 < lifeline_grace && rests_after < std::chrono::seconds{1});
+
 /// Libraries free copies of a password without wiping them: the allocator overwrites what is freed.
 constexpr int freed_memory_byte = 0xa5;
 
@@ -65,22 +70,45 @@ public:
     Lifeline& operator=(const Lifeline&) = delete;
     ~Lifeline() { ::timer_delete(timer_); }
 
+    /// When `time` is over or soon after it: who works without a pause need not set a timer for each task.
     void hold(std::chrono::milliseconds time) noexcept
     {
-        const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(time);
-        set({seconds.count(), std::chrono::nanoseconds{time - seconds}.count()});
+        const TimePoint earliest = steady_clock::now() + time;
+        if (!ends_ || *ends_ < earliest || *ends_ > earliest + lifeline_slack)
+            set(earliest + lifeline_slack);
     }
-    void let_go() noexcept { set({}); }
+
+    void let_go() noexcept
+    {
+        if (ends_)
+            set(std::nullopt);
+    }
+
+    /// Lets go unless it may be held for as long as that.
+    void let_go_unless(std::chrono::milliseconds held) noexcept
+    {
+        if (ends_ && *ends_ <= steady_clock::now() + held)
+            let_go();
+    }
 
 private:
-    void set(timespec time) noexcept
+    using steady_clock = std::chrono::steady_clock;
+    using TimePoint = steady_clock::time_point;
+
+    void set(std::optional<TimePoint> ends) noexcept
     {
         itimerspec spec{};
-        spec.it_value = time;
-        ::timer_settime(timer_, 0, &spec, nullptr);
+        if (ends) {
+            const auto time = ends->time_since_epoch();
+            const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(time);
+            spec.it_value = {seconds.count(), std::chrono::nanoseconds{time - seconds}.count()};
+        }
+        ::timer_settime(timer_, TIMER_ABSTIME, &spec, nullptr);
+        ends_ = ends;
     }
 
     timer_t timer_{};
+    std::optional<TimePoint> ends_;
 };
 
 /// The log of a worker: lines go to the front, and nobody waits for them. A line that may hold a password
@@ -206,14 +234,17 @@ private:
 
 class Worker {
 public:
-    Worker(MessageSocket& channel, const WorkerSetup& setup)
+    Worker(MessageSocket& channel, TaskTaker tasks, const WorkerSetup& setup)
         : channel_{channel}
+        , tasks_{std::move(tasks)}
         , log_{channel.fd(), setup.is_verbose}
         , syslog_capture_{log_}
         , secrets_{worker_message_bytes_max(setup.field_bytes_max), secret_slots}
         , buffer_{secrets_, {}}
         , servers_{channel.fd()}
     {
+        const timeval wait{0, std::chrono::microseconds{rests_after}.count()};
+        check(::setsockopt(tasks_.fd(), SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait), "setsockopt");
     }
 
     void load_backend(int plugin, const WorkerSetup& setup)
@@ -235,12 +266,21 @@ public:
 private:
     bool serve_one()
     {
-        const MessageSocket::Incoming incoming = channel_.receive(buffer_.buffer());
+        const MessageSocket::Incoming incoming = tasks_.take(buffer_.buffer());
+        if (incoming.state == MessageSocket::Received::nothing)
+            return rest();
         if (incoming.state != MessageSocket::Received::message)
             return false;
         auto task = parse_worker_task(incoming.bytes, secrets_);
         sodium_memzero(buffer_.buffer().data(), incoming.bytes.size());
         return task && std::visit([this](auto& known) { return serve(known); }, *task);
+    }
+
+    /// Until there is a task, or it is time to ask for one.
+    bool rest()
+    {
+        lifeline_.let_go();
+        return renewal_ != never || has_task_within(never);
     }
 
     bool serve(Question& question)
@@ -271,7 +311,7 @@ private:
     void end()
     {
         servers_.end();
-        lifeline_.let_go();
+        lifeline_.let_go_unless(2 * rests_after);
     }
 
     bool serve(const Prepare& order)
@@ -337,7 +377,10 @@ private:
     /// sent to him meanwhile, which waited, or died with him: so the front hears of it first, once.
     bool await_task()
     {
-        if (renewal_ == never || has_asked_to_prepare_ || has_task_within(renewal_))
+        if (renewal_ == never || has_asked_to_prepare_)
+            return true;
+        lifeline_.let_go();
+        if (has_task_within(renewal_))
             return true;
         has_asked_to_prepare_ = true;
         return say(channel_, WorkerReady{.must_prepare = true});
@@ -345,11 +388,12 @@ private:
 
     [[nodiscard]] bool has_task_within(std::chrono::milliseconds time) const
     {
-        pollfd entry{channel_.fd(), POLLIN, 0};
-        return ::poll(&entry, 1, static_cast<int>(time.count())) != 0;
+        pollfd entry{tasks_.fd(), POLLIN, 0};
+        return ::poll(&entry, 1, time == never ? -1 : static_cast<int>(time.count())) != 0;
     }
 
-    MessageSocket& channel_;
+    MessageSocket& channel_; ///< for what it says
+    TaskTaker tasks_;
     WorkerLog log_;
     SyslogCapture syslog_capture_;
     SecretArena secrets_;
@@ -371,7 +415,8 @@ int run_worker(MessageSocket& channel)
     int status_of_failure = worker_cannot_work;
     try {
         const bool reads_any_file = enter_worker_sandbox(setup.account, setup.drops_privileges, setup.files);
-        Worker worker{channel, setup};
+        TaskTaker tasks{MessageSocket{std::move(descriptors.at(1))}, descriptors.at(2).get()};
+        Worker worker{channel, std::move(tasks), setup};
         worker.load_backend(descriptors.at(0).get(), setup);
         status_of_failure = EXIT_FAILURE; // from here on the next one may do better
         descriptors.clear();

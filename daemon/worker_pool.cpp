@@ -16,6 +16,7 @@
 
 #include "daemon/pool_growth.hpp"
 #include "daemon/task_times.hpp"
+#include "daemon/worker_queues.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -95,11 +96,12 @@ void WorkerPool::abandon(JobId job)
 {
     if (!jobs_.abandon(job))
         return;
-    const auto worker = workers_.find_busy_with(job);
-    if (worker == workers_.all().end())
-        return;
-    condemn(worker->first);
-    blame_server_of(worker->second);
+    if (const auto worker = workers_.find_busy_with(job); worker != workers_.all().end()) {
+        condemn(worker->first);
+        blame_server_of(worker->second);
+    } else if (const auto queueing = workers_.find_queueing(job); queueing != workers_.all().end())
+        take_back(queueing->first);
+    dispatch();
 }
 
 void WorkerPool::on_ready(WorkerId worker, bool must_prepare)
@@ -140,14 +142,23 @@ void WorkerPool::on_answer(WorkerId worker, JobId job, Decision decision, bool m
         return on_nonsense(worker);
     back_off_.on_success();
     ++found->answers;
-    const bool was_last = config_.worker_requests_max > 0 && found->answers >= config_.worker_requests_max &&
-                          host_.can_start_workers();
-    if (was_last)
+    found->last_took =
+        std::exchange(found->was_held_up, false) ? Duration::max() : clock_.now() - found->busy_since;
+    found->prepares = must_prepare;
+    if (!found->queued.empty())
+        begin_queued(worker);
+    else if (has_answered_enough(*found))
         retire(worker);
     else
         await_more(worker, must_prepare);
     jobs_.decide(job, std::move(decision));
     dispatch();
+}
+
+bool WorkerPool::has_answered_enough(const Worker& worker) const
+{
+    return config_.worker_requests_max > 0 && worker.answers >= config_.worker_requests_max &&
+           host_.can_start_workers();
 }
 
 void WorkerPool::await_more(WorkerId worker, bool must_prepare)
@@ -194,13 +205,16 @@ void WorkerPool::on_handed_back(WorkerId worker, JobId job)
         return;
     if (found->state != State::busy || found->job != job)
         return on_nonsense(worker);
+    take_back(worker);
+    if (!found->queued.empty()) // it hands back the one that it is at
+        return on_nonsense(worker);
     pause_if_early(*found);
     retire(worker);
     if (host_.can_start_workers())
         for (const WorkerId idle : std::vector{workers_.idle()}) // what was replaced was replaced for all
             retire(idle);
-    if (jobs_.hand_back(job, clock_.now()))
-        dispatch();
+    static_cast<void>(jobs_.hand_back(job, clock_.now()));
+    dispatch();
 }
 
 void WorkerPool::on_nonsense(WorkerId worker)
@@ -212,6 +226,7 @@ void WorkerPool::on_nonsense(WorkerId worker)
     pause_if_early(liar);
     condemn(worker);
     end_work_of(liar, "its worker gave an answer that is none");
+    dispatch();
 }
 
 void WorkerPool::on_ended(WorkerId worker)
@@ -219,16 +234,24 @@ void WorkerPool::on_ended(WorkerId worker)
     const auto found = workers_.all().find(worker);
     if (found == workers_.all().end())
         return;
+    take_back(worker);
     const Worker ended = found->second;
+    const bool has_begun =
+        ended.state != State::busy || !ended.queued.empty() || host_.take_back(worker, 1) == 0;
     workers_.remove(worker);
     has_settled_ = true;
     if (ended.state != State::condemned) {
         ++counts_.workers_lost;
         pause_if_early(ended);
     }
-    end_work_of(ended, "its worker ended while it was asked");
+    constexpr auto reason = "its worker ended while it was asked";
+    for (const JobId job : ended.queued)
+        jobs_.decide(job, {Verdict::unavailable, reason});
+    if (has_begun || !jobs_.hand_back(ended.job, clock_.now()))
+        end_work_of(ended, reason);
     if (ended.state == State::preparing)
         on_hang(ended);
+    dispatch();
 }
 
 /// What a worker was at that is no more.
@@ -246,6 +269,7 @@ void WorkerPool::end_overdue()
     end_hopeless();
     counts_.outwaited += jobs_.decide_overdue(now, {Verdict::unavailable, "no worker was free in time"});
     end_slow_workers(now);
+    take_back_from_slow(now);
     retire_idle(now);
     probe_if_due();
 }
@@ -299,7 +323,7 @@ TimePoint WorkerPool::next_event(TimePoint now) const
         return now; // they are ended there, and not where the last server failed
     TimePoint next = std::min(jobs_.next_overdue(), idle_end());
     for (const auto& [id, worker] : workers_.all())
-        next = std::min(next, hope_ends(worker));
+        next = std::min({next, hope_ends(worker), take_back_due(worker)});
     if (!workers_.idle().empty()) // else whoever becomes idle gets the probe that is due
         next = std::min(next, servers_.next_event());
     if (has_been_ready_ && host_.can_start_workers())
@@ -316,12 +340,17 @@ void WorkerPool::dispatch()
 
 void WorkerPool::give_waiting()
 {
-    while (!workers_.idle().empty() && !servers_.are_all_down()) {
+    while (!servers_.are_all_down()) {
         const auto* const next = jobs_.next(clock_.now());
         if (next == nullptr)
             return;
-        if (give(workers_.take_last_idle(), next->first, next->second))
-            jobs_.begin(next->first); // else the worker is gone, and the request keeps its turn
+        if (!workers_.idle().empty()) {
+            if (give(workers_.take_last_idle(), next->first, next->second))
+                jobs_.begin(next->first); // else the worker is gone, and the request keeps its turn
+        } else if (queue(next->first, next->second))
+            jobs_.begin(next->first);
+        else
+            return;
     }
 }
 
@@ -337,9 +366,71 @@ bool WorkerPool::give(WorkerId worker, JobId job, const JobQueue::Job& details)
         return false;
     }
     workers_.begin(worker, {State::busy, time, job, left_alone}, clock_.now());
+    note_wait(details, now);
+    return true;
+}
+
+void WorkerPool::note_wait(const JobQueue::Job& details, TimePoint now)
+{
     if (details.hand_backs == 0)
         counts_.waits.record(now - details.arrived);
+}
+
+/// Behind what a worker is at. Not while a server is down or in doubt: whoever is idle then is wanted for it.
+bool WorkerPool::queue(JobId job, const JobQueue::Job& details)
+{
+    const TimePoint now = clock_.now();
+    if (!may_queue(*details.request) || !servers_.left_alone().is_empty() || servers_.probe_due())
+        return false;
+    const auto worker = who_queues_one_more(workers_, config_, now);
+    if (!worker || !host_.ask(*worker, job, details.deadline - now, {}, *details.request))
+        return false;
+    workers_.at(*worker).queued.push_back(job);
     return true;
+}
+
+/// It has come to the next one already. What nobody waits for any more is stopped as in abandon().
+void WorkerPool::begin_queued(WorkerId worker)
+{
+    Worker& sent = workers_.at(worker);
+    const JobId job = sent.queued.front();
+    sent.queued.erase(sent.queued.begin());
+    sent.come_to -= std::min<std::size_t>(sent.come_to, 1);
+    const JobQueue::Job* const details = jobs_.find_in_work(job);
+    if (details == nullptr)
+        return condemn(worker);
+    const TimePoint now = clock_.now();
+    workers_.begin(worker, {State::busy, details->deadline - now, job}, now);
+    note_wait(*details, now);
+}
+
+/// What it has not come to. What is left of its queue it has, and the answers to those before are on their
+/// way.
+void WorkerPool::take_back(WorkerId worker)
+{
+    Worker& sent = workers_.at(worker);
+    for (std::size_t count = host_.take_back(worker, sent.queued.size()); count > 0; --count) {
+        jobs_.put_back(sent.queued.back());
+        sent.queued.pop_back();
+        sent.was_held_up = true;
+        sent.last_took = Duration::max(); // until it has passed over what was taken back
+    }
+    sent.come_to = sent.queued.size();
+}
+
+/// And from all, when a server is to be left alone that they do not know of.
+void WorkerPool::take_back_from_slow(TimePoint now)
+{
+    const bool is_all_well = servers_.left_alone().is_empty();
+    std::vector<WorkerId> held_up;
+    for (const auto& [id, worker] : workers_.all())
+        if (const TimePoint due = take_back_due(worker);
+            due <= now || (!is_all_well && due != TimePoint::max()))
+            held_up.push_back(id);
+    for (const WorkerId worker : held_up)
+        take_back(worker);
+    if (!held_up.empty())
+        dispatch();
 }
 
 /// It was thought to be there, and is gone.
@@ -351,6 +442,7 @@ void WorkerPool::lose(WorkerId worker)
 
 void WorkerPool::condemn(WorkerId worker)
 {
+    take_back(worker);
     workers_.condemn(worker);
     ++counts_.workers_lost;
     host_.kill_worker(worker);

@@ -30,10 +30,13 @@ public:
     virtual void kill_worker(WorkerId worker) = 0;
     /// Lets a process go that has nothing to do, and ends by itself. The pool hears no more of it.
     virtual void retire_worker(WorkerId worker) = 0;
-    /// Sends a question to an idle worker. False when its channel is closed: on_ended() follows.
+    /// Sends a question to a worker, which comes to it when it has answered what it was sent before. False
+    /// when its channel is closed: on_ended() follows.
     [[nodiscard]] virtual bool ask(WorkerId worker, JobId job, Duration time_left, ServerSet left_alone,
                                    const Request& request) = 0;
-    /// Has an idle worker prepare for its next request. The same.
+    /// Takes back the last questions that the worker has not come to, `most` at most. How many those are.
+    [[nodiscard]] virtual std::size_t take_back(WorkerId worker, std::size_t most) = 0;
+    /// Has an idle worker prepare for its next request. False as above.
     [[nodiscard]] virtual bool prepare(WorkerId worker, Duration time_left, ServerSet left_alone) = 0;
     /// Has an idle worker find out whether the one server can be asked that is not left alone. The same.
     [[nodiscard]] virtual bool probe(WorkerId worker, JobId job, Duration time_left,
@@ -41,8 +44,9 @@ public:
 };
 
 /// The workers of one backend: keeps some of them ready, starts more while requests wait and lets them go
-/// when they do not, gives each one request at a time, and replaces those that end, hang, lie or have
-/// answered enough. Has a server that failed somebody left alone by all, and probed by one.
+/// when they do not, and replaces those that end, hang, lie or have answered enough. Each has one request at
+/// a time; quick ones have the next ones waiting at their door, from where they are taken back when something
+/// holds them up. Has a server that failed somebody left alone by all, and probed by one.
 ///
 /// Knows neither sockets nor processes; time comes from a Clock and the world through WorkerHost, so that
 /// all of it can be tested by hand. It has no deadlines of its own: who asked says abandon().
@@ -124,24 +128,27 @@ private:
     using State = WorkerTable::State;
     using Worker = WorkerTable::Worker;
 
+    // requests
     [[nodiscard]] std::optional<Declined> reason_to_decline(TimePoint waits_until) const;
     void dispatch();
+    void give_waiting();
     [[nodiscard]] bool give(WorkerId worker, JobId job, const JobQueue::Job& details);
+    void note_wait(const JobQueue::Job& details, TimePoint now);
+
+    // those at a worker's door
+    [[nodiscard]] bool queue(JobId job, const JobQueue::Job& details);
+    void begin_queued(WorkerId worker);
+    void take_back(WorkerId worker);
+    void take_back_from_slow(TimePoint now);
+
+    // what a worker does next
+    [[nodiscard]] bool has_answered_enough(const Worker& worker) const;
     void await_more(WorkerId worker, bool must_prepare);
     void prepare(WorkerId worker);
-    [[nodiscard]] bool is_heard_out(WorkerId worker, Worker& details, bool must_prepare);
-    void give_waiting();
     void renew_one();
-    void probe_if_due();
-    [[nodiscard]] bool give_probe(WorkerId worker, std::size_t server);
-    void take_probe_answer(WorkerId worker, const Decision& decision, bool must_prepare);
-    [[nodiscard]] bool is_request_first() const;
-    [[nodiscard]] bool has_one_worker() const;
-    void judge_accusers(std::size_t server, WorkerId prober, bool is_well);
-    void on_hang(const Worker& worker);
-    void blame_server_of(const Worker& worker);
+    [[nodiscard]] bool is_heard_out(WorkerId worker, Worker& details, bool must_prepare);
 
-    void end_hopeless();
+    // the end of a worker
     void end_slow_workers(TimePoint now);
     void end_work_of(const Worker& worker, const std::string& reason);
     void lose(WorkerId worker);
@@ -151,6 +158,17 @@ private:
     void pause_if_early(const Worker& worker);
     [[nodiscard]] TimePoint idle_end() const;
     [[nodiscard]] TimePoint next_event(TimePoint now) const;
+
+    // servers (worker_pool_servers.cpp)
+    void on_hang(const Worker& worker);
+    void blame_server_of(const Worker& worker);
+    void end_hopeless();
+    void probe_if_due();
+    [[nodiscard]] bool is_request_first() const;
+    [[nodiscard]] bool has_one_worker() const;
+    [[nodiscard]] bool give_probe(WorkerId worker, std::size_t server);
+    void take_probe_answer(WorkerId worker, const Decision& decision, bool must_prepare);
+    void judge_accusers(std::size_t server, WorkerId prober, bool is_well);
 
     const Clock& clock_;
     WorkerHost& host_;

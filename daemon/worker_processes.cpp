@@ -2,11 +2,13 @@
 #include "daemon/worker_processes.hpp"
 
 #include "base/peer_socket.hpp"
+#include "base/task_queue.hpp"
 #include "daemon/worker.hpp"
 
 #include <sys/wait.h>
 
 #include <algorithm>
+#include <array>
 #include <string>
 #include <utility>
 
@@ -82,15 +84,16 @@ WorkerProcesses::Started WorkerProcesses::start(int program, std::size_t backend
                                                 bool shows_stderr)
 {
     auto [ours, theirs] = make_message_sockets();
-    const int plugin = plugins_.at(backend);
+    TaskQueue::Ends tasks = TaskQueue::make();
     refuse_descriptors(ours.fd()); // a worker has none to give
-    send_setup(ours, setups_.at(backend), {&plugin, 1});
+    send_setup(ours, setups_.at(backend),
+               std::array{plugins_.at(backend), tasks.taker.fd(), tasks.page.get()});
     Worker worker{
         start_role(program, {"posternd", "worker", setups_[backend].backend}, theirs.fd(), shows_stderr), id,
         backend};
     const pid_t pid = worker.process.pid;
     workers_.emplace(pid, std::move(worker));
-    return {std::move(ours), static_cast<std::uint32_t>(pid)};
+    return {std::move(ours), std::move(tasks.giver), std::move(tasks.page), static_cast<std::uint32_t>(pid)};
 }
 
 /// Null when it has ended meanwhile.

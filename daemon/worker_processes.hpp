@@ -33,9 +33,12 @@ public:
     /// Whether a front asks for more than it can have a use for.
     [[nodiscard]] bool is_full(std::size_t backend) const;
 
-    /// The front's end of a worker's channel, in which its set-up waits already, and its process id.
+    /// What the front is given of a worker: its end of the channel, in which the set-up waits already, and
+    /// the giver's side of the worker's TaskQueue.
     struct Started {
         MessageSocket channel;
+        MessageSocket tasks;
+        UniqueFd task_page;
         std::uint32_t pid = 0;
     };
 

@@ -82,6 +82,12 @@ WorkerTable::Workers::const_iterator WorkerTable::find_busy_with(JobId job) cons
     });
 }
 
+WorkerTable::Workers::const_iterator WorkerTable::find_queueing(JobId job) const noexcept
+{
+    return std::ranges::find_if(
+        workers_, [job](const auto& entry) { return std::ranges::count(entry.second.queued, job) != 0; });
+}
+
 std::size_t WorkerTable::count_of(State state) const noexcept
 {
     return static_cast<std::size_t>(

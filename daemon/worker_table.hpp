@@ -34,11 +34,16 @@ public:
         TimePoint busy_since{}; ///< or preparing, or probing
         TimePoint busy_until{}; ///< when it has had its time for that
         std::uint64_t answers = 0;
-        JobId job = 0;                 ///< the request, or the probe
-        std::size_t probed = 0;        ///< the server, while it is probing
+        Duration last_took = Duration::max(); ///< what its last answer took
+        JobId job = 0;                        ///< the request, or the probe
+        std::vector<JobId> queued{};          ///< requests that it was sent behind that one, in their order
+        std::size_t come_to = 0;              ///< how many of them it is known to have for good
+        bool was_held_up = false;             ///< at this one, and something was taken back
+        std::size_t probed = 0;               ///< the server, while it is probing
         ServerSet written_off{};       ///< by what it is at: left alone from the start, or found wanting
         ServerSet accused{};           ///< by it, since their last probes
         int refuted = 0;               ///< how often in a row another one has found such a server well
+        bool prepares = false;         ///< it wanted to when it answered last
         bool wants_to_prepare = false; ///< again, when there is time
         bool is_renewing = false;      ///< preparing, and it was idle before
 
@@ -81,6 +86,8 @@ public:
     [[nodiscard]] Worker& at(WorkerId worker) { return workers_.at(worker); }
     [[nodiscard]] const Worker& at(WorkerId worker) const { return workers_.at(worker); }
     [[nodiscard]] Workers::const_iterator find_busy_with(JobId job) const noexcept;
+    /// Which was sent that request behind another one.
+    [[nodiscard]] Workers::const_iterator find_queueing(JobId job) const noexcept;
 
     [[nodiscard]] const Workers& all() const noexcept { return workers_; }
 

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <string>
+#include <system_error>
 #include <utility>
 
 namespace postern {
@@ -135,7 +137,8 @@ TimePoint Workforce::start_missing()
     return next;
 }
 
-void Workforce::on_started(const WorkerStarted& started, MessageSocket channel)
+void Workforce::on_started(const WorkerStarted& started, MessageSocket channel, MessageSocket tasks,
+                           const UniqueFd& task_page)
 {
     const WorkerId id = started.worker;
     const auto found = workers_.find(id);
@@ -145,6 +148,13 @@ void Workforce::on_started(const WorkerStarted& started, MessageSocket channel)
     worker.pid = started.pid;
     worker.channel = std::move(channel);
     worker.channel.set_non_blocking();
+    try {
+        worker.tasks = TaskQueue{std::move(tasks), task_page.get()};
+    } catch (const std::system_error& error) { // no memory
+        log_.error(std::string{"a worker cannot be given anything: "} + error.what());
+        tell_(ReleaseWorker{id});
+        return on_ended(id);
+    }
     worker.watch.emplace(loop_, worker.channel.fd(), EPOLLIN, [this, id](std::uint32_t) { on_readable(id); });
 }
 
@@ -155,8 +165,8 @@ void Workforce::on_ended(WorkerId id)
         return;
     const std::size_t backend = found->second.backend;
     hear_out(id);
-    workers_.erase(id);
     pools_[backend].on_ended(id);
+    workers_.erase(id);
 }
 
 /// The news of a worker's end, which come another way, may overtake its last words and its last answer.
@@ -194,6 +204,7 @@ void Workforce::forsake(WorkerId worker)
     if (const auto found = workers_.find(worker); found != workers_.end()) {
         found->second.watch.reset();
         found->second.channel.close();
+        found->second.tasks.close();
     }
 }
 
@@ -235,7 +246,7 @@ bool Workforce::ask(WorkerId worker, JobId job, Duration time_left, ServerSet le
         return false;
     const std::string_view question =
         write_question(buffer_.buffer(), job, in_milliseconds(time_left), left_alone.bits(), request);
-    const bool is_sent = found->channel.send(question);
+    const bool is_sent = found->tasks.put(question);
     sodium_memzero(buffer_.buffer().data(), question.size());
     return is_sent;
 }
@@ -246,7 +257,7 @@ bool Workforce::prepare(WorkerId worker, Duration time_left, ServerSet left_alon
     if (found == nullptr)
         return false;
     std::array<char, 64> memory{};
-    return found->channel.send(write_prepare(memory, {in_milliseconds(time_left), left_alone.bits()}));
+    return found->tasks.put(write_prepare(memory, {in_milliseconds(time_left), left_alone.bits()}));
 }
 
 bool Workforce::probe(WorkerId worker, JobId job, Duration time_left, ServerSet left_alone)
@@ -255,7 +266,13 @@ bool Workforce::probe(WorkerId worker, JobId job, Duration time_left, ServerSet 
     if (found == nullptr)
         return false;
     std::array<char, 64> memory{};
-    return found->channel.send(write_probe(memory, {job, in_milliseconds(time_left), left_alone.bits()}));
+    return found->tasks.put(write_probe(memory, {job, in_milliseconds(time_left), left_alone.bits()}));
+}
+
+std::size_t Workforce::take_back(WorkerId worker, std::size_t most)
+{
+    const auto found = workers_.find(worker);
+    return found == workers_.end() ? 0 : found->second.tasks.take_back(most);
 }
 
 void Workforce::on_readable(WorkerId id)

@@ -6,6 +6,7 @@
 #include "base/message_socket.hpp"
 #include "base/randomness.hpp"
 #include "base/secret.hpp"
+#include "base/task_queue.hpp"
 #include "daemon/line_budget.hpp"
 #include "daemon/server_health.hpp"
 #include "daemon/setup.hpp"
@@ -43,8 +44,10 @@ public:
     [[nodiscard]] bool has_settled() const noexcept;    ///< every pool has
     [[nodiscard]] bool has_been_ready() const noexcept; ///< every pool was
 
-    /// The supervisor has started a worker that was asked for; `channel` leads to it.
-    void on_started(const WorkerStarted& started, MessageSocket channel);
+    /// The supervisor has started a worker that was asked for. `channel`, and `tasks` with their page, lead
+    /// to it.
+    void on_started(const WorkerStarted& started, MessageSocket channel, MessageSocket tasks,
+                    const UniqueFd& task_page);
     /// It is gone, or could not be started.
     void on_ended(WorkerId worker);
     /// Nobody starts or kills workers any more: those that are there serve on.
@@ -61,7 +64,8 @@ private:
     struct Worker {
         std::size_t backend = 0;
         std::uint32_t pid = 0;
-        MessageSocket channel{};
+        MessageSocket channel{}; ///< for what it says
+        TaskQueue tasks{};
         std::optional<FdWatch> watch{};
         bool has_ended = false; ///< but may have left something to be read
         LineBudget lines{};
@@ -75,6 +79,7 @@ private:
                            const Request& request) override;
     [[nodiscard]] bool prepare(WorkerId worker, Duration time_left, ServerSet left_alone) override;
     [[nodiscard]] bool probe(WorkerId worker, JobId job, Duration time_left, ServerSet left_alone) override;
+    [[nodiscard]] std::size_t take_back(WorkerId worker, std::size_t most) override;
 
     [[nodiscard]] std::vector<WorkerStatus> status_of(const WorkerPool& pool) const;
     [[nodiscard]] std::vector<ServerStatus> status_of(const ServerHealth& servers) const;

@@ -9,8 +9,9 @@
 #include <variant>
 
 /// What the supervisor and the front say to each other after the set-up: one message is one datagram of
-/// their channel, of a few bytes, and without any text on the way to the supervisor. The supervisor runs as root, and the front reads every
-/// byte that strangers send; so nothing longer than two numbers goes to the supervisor.
+/// their channel, of a few bytes, and without any text on the way to the supervisor. The supervisor runs as
+/// root, and the front reads every byte that strangers send; so nothing longer than two numbers goes to the
+/// supervisor.
 namespace postern {
 
 /// Names a worker for as long as its front lives. The front chooses it.
@@ -65,7 +66,8 @@ struct Reload {
 using FrontMessage = std::variant<FrontReady, StartWorker, KillWorker, ReleaseWorker, RetireWorker,
                                   NeedSyslog, RefusedCall, Pong, Finishing, Reload>;
 
-/// supervisor → front: comes with the front's end of the worker's channel.
+/// supervisor → front: comes with the front's end of the worker's channel and the giver's side of its
+/// queue of tasks: a socket and a page.
 struct WorkerStarted {
     WorkerId worker = 0;
     std::uint32_t pid = 0;

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "base/message_channel.hpp"
-
 #include "tests/support/descriptors.hpp"
 #include "tests/support/manual_clock.hpp"
 
-#include <catch2/catch.hpp>
 #include <sys/stat.h>
 
 #include <array>
+#include <catch2/catch.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -37,7 +36,8 @@ struct Pair {
     {
         other.set_non_blocking();
         std::size_t count = 0;
-        for (auto incoming = other.receive_with_descriptors(buffer); incoming.state == MessageSocket::Received::message;
+        for (auto incoming = other.receive_with_descriptors(buffer);
+             incoming.state == MessageSocket::Received::message;
              incoming = other.receive_with_descriptors(buffer)) {
             read.emplace_back(incoming.bytes);
             descriptors_read += incoming.descriptors.size();
@@ -85,22 +85,22 @@ TEST_CASE("what the other side does not read yet waits, in its order, and nothin
         REQUIRE(pair.read[static_cast<std::size_t>(i)] == std::to_string(i));
 }
 
-TEST_CASE("a descriptor waits with its message, and is the sender's own no longer", "[channel]")
+TEST_CASE("descriptors wait with their message, and are the sender's own no longer", "[channel]")
 {
     Pair pair;
     while (pair.channel->send("x") && pair.read.empty() && pair.descriptors_read < 1000)
         ++pair.descriptors_read; // until the socket is certainly full
     pair.descriptors_read = 0;
     const auto before = open_descriptors();
-    CHECK(pair.channel->send("with", pair.other.fd()));
-    CHECK(open_descriptors() == before + 1);
+    CHECK(pair.channel->send("with", std::array{pair.other.fd(), pair.other.fd()}));
+    CHECK(open_descriptors() == before + 2);
     pair.loop.at_turn_end([&pair] {
         pair.read_all();
         if (!pair.read.empty() && pair.read.back() == "with")
             pair.loop.stop();
     });
     pair.loop.run();
-    CHECK(pair.descriptors_read == 1);
+    CHECK(pair.descriptors_read == 2);
     CHECK(open_descriptors() == before);
 }
 
@@ -111,6 +111,17 @@ TEST_CASE("a side that never reads is given up after a bound", "[channel]")
     while (pair.channel->send("x"))
         REQUIRE(++taken < 2 * MessageChannel::waiting_max);
     CHECK(taken >= MessageChannel::waiting_max);
+}
+
+TEST_CASE("a side that never reads holds a bounded number of descriptors", "[channel]")
+{
+    Pair pair;
+    const auto before = open_descriptors();
+    const std::array descriptors{pair.other.fd(), pair.other.fd(), pair.other.fd()};
+    while (pair.channel->send("with", descriptors)) {
+    }
+    CHECK(open_descriptors() <= before + MessageChannel::waiting_descriptors_max);
+    CHECK(open_descriptors() > before + MessageChannel::waiting_descriptors_max - 3);
 }
 
 TEST_CASE("a side that is gone is known at once", "[channel]")

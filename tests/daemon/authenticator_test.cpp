@@ -83,8 +83,8 @@ struct Gate {
     void answer(std::size_t backend, Decision decision)
     {
         REQUIRE_FALSE(workers[backend].asked.empty());
-        const auto question = workers[backend].asked.back();
-        workers[backend].asked.pop_back();
+        const auto question = workers[backend].asked.front();
+        workers[backend].asked.pop_front();
         pools[backend].on_answer(question.worker, question.job, std::move(decision));
     }
 

@@ -40,13 +40,13 @@ TEST_CASE("workers take descriptors from sessions", "[front]")
     FrontSetup setup = setup_of(ListenerProtocol::saslauthd);
     const std::size_t before = sessions_possible(setup, 1024);
     setup.pools[0].config.workers_max = 15;
-    CHECK(sessions_possible(setup, 1024) == before - 10);
+    CHECK(sessions_possible(setup, 1024) == before - 20);
 }
 
 TEST_CASE("a session that speaks Dovecot can have all that the pools hold, and no more", "[front]")
 {
     const std::size_t without = slots_max(setup_of(ListenerProtocol::saslauthd), 100);
-    CHECK(slots_max(setup_of(ListenerProtocol::dovecot), 100) == without + 30);
+    CHECK(slots_max(setup_of(ListenerProtocol::dovecot), 100) == without + 60);
     const FrontSetup setup = setup_of(ListenerProtocol::dovecot);
     CHECK(slots_max(setup, 0) == slots_max(setup_of(ListenerProtocol::saslauthd), 0));
 }

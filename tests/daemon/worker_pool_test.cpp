@@ -221,16 +221,360 @@ TEST_CASE("a request waits for a worker to become ready, and is asked then", "[p
     CHECK(p.decided["alice"].verdict == Verdict::accepted);
 }
 
-TEST_CASE("a worker gets one request at a time, and those that wait are served in their order", "[pool]")
+TEST_CASE("a worker that is not known to be quick gets one request at a time, and those that wait are served "
+          "in their order",
+          "[pool]")
 {
     PoolAtWork p{{.workers = 2, .workers_max = 2}};
     p.all_ready();
     p.check_all({"a", "b", "c", "d"});
     CHECK(p.workers.asked.size() == 2);
+    p.clock.advance(1s); // none of them is quick
     p.answer();
     CHECK(p.workers.asked.back().user == "c");
     p.answer();
     CHECK(p.workers.asked.back().user == "d");
+}
+
+// --- queues of workers ------------------------------------------------------------------------------------
+
+namespace {
+
+/// One worker that has shown that it is quick, at the request of `a`; those of `b`, `c`, … are behind it.
+struct QuickWorker : PoolAtWork {
+    explicit QuickWorker(std::initializer_list<const char*> users = {"a", "b", "c"},
+                         const PoolConfig& config = {.workers = 1,
+                                                     .workers_max = 1,
+                                                     .worker_requests_max = 0})
+        : PoolAtWork{config}
+    {
+        grown_up(*this);
+        check("before");
+        answer();
+        check_all(users);
+    }
+
+    /// Who has been asked about, and not answered.
+    [[nodiscard]] std::string users_asked() const
+    {
+        std::string users;
+        for (const auto& question : workers.asked)
+            users += question.user;
+        return users;
+    }
+
+    [[nodiscard]] std::string users_decided(Verdict verdict) const
+    {
+        std::string users;
+        for (const auto& [user, decision] : decided)
+            if (decision.verdict == verdict)
+                users += user;
+        return users;
+    }
+};
+
+} // namespace
+
+TEST_CASE("a quick worker has three requests more at its door, and no others", "[pool]")
+{
+    QuickWorker p{{"a", "b", "c", "d", "e", "f"}};
+    CHECK(p.users_asked() == "abcd");
+    CHECK(p.pool.waiting() == 2);
+    p.answer(Verdict::accepted);
+    CHECK(p.users_asked() == "bcde");
+    while (!p.workers.asked.empty())
+        p.answer(Verdict::accepted);
+    CHECK(p.users_decided(Verdict::accepted) == "abcdef");
+    CHECK(p.in(State::idle) == Ids{1});
+}
+
+TEST_CASE("while a worker is idle nothing is sent to one that is not", "[pool]")
+{
+    QuickWorker p{{"a", "b"}, two_workers};
+    CHECK(p.in(State::idle).empty());
+    CHECK(p.workers.asked[0].worker != p.workers.asked[1].worker);
+}
+
+TEST_CASE("of quick workers the one with the fewest requests at its door gets the next one", "[pool]")
+{
+    QuickWorker p{{}, two_workers};
+    p.check_all({"x", "y"});
+    p.answer(); // both are quick now
+    p.answer();
+    p.check_all({"a", "b", "c", "d"});
+    const auto workers_asked = [&p](std::size_t from) {
+        return std::set{p.workers.asked[from].worker, p.workers.asked[from + 1].worker};
+    };
+    CHECK(workers_asked(0) == std::set<WorkerId>{1, 2});
+    CHECK(workers_asked(2) == std::set<WorkerId>{1, 2});
+}
+
+TEST_CASE("who was slow the last time has nothing at its door", "[pool]")
+{
+    QuickWorker p{{"a"}};
+    p.clock.advance(5ms);
+    p.answer();
+    p.check_all({"b", "c"});
+    CHECK(p.users_asked() == "b");
+}
+
+TEST_CASE("what is at the door of a worker that is held up goes to another one, in its old place", "[pool]")
+{
+    QuickWorker p{{"a", "b"}, two_workers};
+    p.check_all({"c", "d"});
+    REQUIRE(p.users_asked() == "abcd"); // a worker has b, and is not known to be quick
+    const WorkerId quick = p.workers.asked[2].worker;
+    const bool has_a = p.workers.asked[0].worker == quick;
+    CHECK(p.tick() == p.clock.now() + 5ms);
+    p.advance(5ms);
+    CHECK(p.users_asked() == "ab");
+    CHECK(p.pool.waiting() == 2);
+    p.check("e");
+    CHECK(p.pool.waiting() == 3);
+    const auto other = p.workers.asked[has_a ? 1 : 0];
+    std::erase_if(p.workers.asked, [&other](const auto& question) { return question.job == other.job; });
+    p.pool.on_answer(other.worker, other.job, {Verdict::accepted, ""});
+    CHECK(p.users_asked() == (has_a ? "ac" : "bc"));
+}
+
+TEST_CASE("a request that hangs keeps nobody who was behind it", "[pool]")
+{
+    QuickWorker p;
+    p.advance(5ms);
+    CHECK(p.users_asked() == "a");
+    p.pool.abandon(p.workers.asked[0].job);
+    CHECK(p.workers.killed == Ids{1});
+    p.pool.on_ended(1);
+    p.tick();
+    p.pool.on_ready(2);
+    CHECK(p.decided.size() == 1); // the one before
+    p.workers.asked.pop_front();
+    CHECK(p.users_asked() == "b");
+}
+
+TEST_CASE("of a worker that ends, the one request that it was at is lost, and those at its door are not",
+          "[pool]")
+{
+    QuickWorker p;
+    p.pool.on_ended(1);
+    CHECK(p.users_decided(Verdict::unavailable) == "a");
+    p.workers.asked.clear();
+    p.tick();
+    p.pool.on_ready(2);
+    CHECK(p.users_asked() == "b");
+    CHECK(p.pool.waiting() == 1);
+}
+
+TEST_CASE("of a worker that ends before it has come to its first request, none is lost", "[pool]")
+{
+    QuickWorker p;
+    p.workers.asleep = {1};
+    p.pool.on_ended(1);
+    CHECK(p.users_decided(Verdict::unavailable).empty());
+    p.tick();
+    p.pool.on_ready(2);
+    CHECK(p.users_asked() == "a");
+}
+
+TEST_CASE("what a worker has come to and not answered when it ends is asked of nobody again", "[pool]")
+{
+    QuickWorker p;
+    p.workers.answers_on_their_way = 1; // that of a; it is at b
+    p.pool.on_ended(1);
+    CHECK(p.users_decided(Verdict::unavailable) == "ab");
+    CHECK(p.pool.waiting() == 1);
+}
+
+TEST_CASE("a worker that has not come to its first request in time keeps that one alone", "[pool]")
+{
+    QuickWorker p;
+    p.workers.asleep = {1};
+    p.advance(5ms);
+    CHECK(p.users_asked() == "a");
+    CHECK(p.pool.waiting() == 2);
+    p.answer(Verdict::accepted);
+    CHECK(p.users_decided(Verdict::accepted) == "a");
+}
+
+TEST_CASE("what a worker has come to is not asked back from it again and again", "[pool]")
+{
+    QuickWorker p{{"a", "b"}};
+    p.workers.answers_on_their_way = 1;
+    p.advance(5ms);
+    CHECK(p.users_asked() == "ab");
+    CHECK(p.tick() == TimePoint::max());
+    p.pool.abandon(p.workers.asked[0].job);
+    CHECK(p.workers.killed == Ids{1});
+    CHECK(p.tick() > p.clock.now());
+}
+
+TEST_CASE("a request that nobody waits for any more is taken from the door", "[pool]")
+{
+    QuickWorker p;
+    p.pool.abandon(p.workers.asked[1].job);
+    CHECK(p.workers.killed.empty());
+    CHECK(p.users_asked() == "a");
+    p.answer();
+    CHECK(p.users_asked() == "c");
+    p.answer();
+    CHECK(p.in(State::idle) == Ids{1});
+}
+
+TEST_CASE("a worker that has come to a request that nobody waits for is killed, and nothing else is lost",
+          "[pool]")
+{
+    QuickWorker p;
+    p.workers.answers_on_their_way = 1;
+    p.pool.abandon(p.workers.asked[1].job);
+    p.workers.answers_on_their_way = 0; // it arrives now
+    p.answer(Verdict::accepted);
+    CHECK(p.users_decided(Verdict::accepted) == "a");
+    CHECK(p.workers.killed == Ids{1});
+    CHECK(p.pool.waiting() == 1);
+}
+
+TEST_CASE("a worker that is out of date hands back the one that it was asked, and all at its door", "[pool]")
+{
+    QuickWorker p;
+    p.workers.asleep = {1};
+    p.hand_back();
+    CHECK(p.workers.retired == Ids{1});
+    CHECK(p.pool.waiting() == 3);
+    p.tick();
+    p.pool.on_ready(2);
+    CHECK(p.users_asked() == "a");
+}
+
+TEST_CASE("a worker that hands back one when it has come to another lies", "[pool]")
+{
+    QuickWorker p;
+    p.hand_back(); // and is at b
+    CHECK(p.workers.killed == Ids{1});
+    p.pool.on_ended(1);
+    CHECK(p.users_decided(Verdict::unavailable) == "ab");
+    CHECK(p.pool.waiting() == 1);
+}
+
+TEST_CASE("a worker that answers out of turn is killed, and those at its door are not lost", "[pool]")
+{
+    QuickWorker p;
+    p.pool.on_answer(1, p.workers.asked[1].job, {Verdict::accepted, ""});
+    CHECK(p.workers.killed == Ids{1});
+    CHECK(p.users_decided(Verdict::unavailable) == "a");
+    CHECK(p.pool.waiting() == 2);
+}
+
+TEST_CASE("what was at the door of a worker that talks nonsense goes to one that is idle", "[pool]")
+{
+    PoolAtWork p{two_workers};
+    grown_up(p);
+    p.check_all({"x", "y"});
+    p.answer();
+    p.answer();
+    p.check_all({"a", "b", "c"});
+    const auto queueing = p.workers.asked.back();
+    const bool has_a = p.workers.asked[0].worker == queueing.worker;
+    const auto other = p.workers.asked[has_a ? 1 : 0];
+    std::erase_if(p.workers.asked, [&other](const auto& question) { return question.job == other.job; });
+    p.pool.on_nonsense(queueing.worker);
+    p.pool.on_answer(other.worker, other.job, {Verdict::accepted, ""});
+    CHECK(p.workers.asked.back().user == "c");
+    CHECK(p.workers.asked.back().worker == other.worker);
+}
+
+TEST_CASE("a worker that was held up has nothing at its door until it has been quick again", "[pool]")
+{
+    QuickWorker p{{"a", "b", "c"}};
+    p.pool.abandon(p.workers.asked[2].job);
+    CHECK(p.users_asked() == "a");
+    p.answer();
+    p.check("d");
+    CHECK(p.users_asked() == "b");
+    p.answer();
+    p.check("e");
+    CHECK(p.users_asked() == "de");
+}
+
+TEST_CASE("a long request is at no door", "[pool]")
+{
+    QuickWorker p{{"a"}};
+    p.check(std::string(16'385, 'l'));
+    CHECK(p.users_asked() == "a");
+}
+
+TEST_CASE("a request whose workers end before they come to it is not asked about for ever", "[pool]")
+{
+    QuickWorker p{{"a"}};
+    for (const WorkerId worker : Ids{1, 2, 3}) {
+        p.workers.asleep.insert(worker);
+        REQUIRE(p.users_asked() == "a");
+        p.pool.on_ended(worker);
+        p.clock.advance(1s);
+        p.tick();
+        p.pool.on_ready(worker + 1);
+    }
+    CHECK(p.decided.at("a").reason == "its workers ended or were out of date again and again");
+}
+
+TEST_CASE("a worker has no more at its door than it may still answer", "[pool]")
+{
+    QuickWorker p{{"a", "b", "c", "d"}, {.workers = 1, .workers_max = 1, .worker_requests_max = 3}};
+    CHECK(p.users_asked() == "ab");
+    p.answer();
+    p.answer();
+    CHECK(p.workers.retired == Ids{1});
+}
+
+TEST_CASE("when a server is to be left alone, those at a door who do not know it are taken from there",
+          "[pool]")
+{
+    PoolAtWork p{two_workers, {"one", "two"}};
+    grown_up(p);
+    p.check_all({"x", "y"});
+    p.answer();
+    p.answer();
+    p.check_all({"a", "b", "c", "d"});
+    REQUIRE(p.workers.asked.size() == 4);
+    p.pool.on_server_failed(p.workers.asked[0].worker, 0, "refused");
+    p.tick();
+    CHECK(p.workers.asked.size() == 2);
+    CHECK(p.pool.waiting() == 2);
+    p.answer();
+    REQUIRE(p.workers.asked.size() == 2);
+    CHECK(p.workers.asked.back().left_alone.has(0));
+}
+
+TEST_CASE("a worker that prepares for each request has none at its door", "[pool]")
+{
+    PoolAtWork p{{.workers = 1, .workers_max = 1, .worker_requests_max = 0}};
+    p.pool.on_ready(1);
+    p.check("before");
+    const auto question = p.next_question();
+    p.pool.on_answer(question.worker, question.job, {Verdict::accepted, ""}, true);
+    p.pool.on_ready(1);
+    p.check_all({"a", "b"});
+    CHECK(p.workers.asked.size() == 1);
+}
+
+TEST_CASE("the wait of a request ends when a worker has come to it", "[pool]")
+{
+    QuickWorker p{{"a", "b"}};
+    CHECK(p.pool.counts().waits.count() == 2);
+    p.clock.advance(3ms);
+    p.answer();
+    CHECK(p.pool.counts().waits.count() == 3);
+    CHECK(p.pool.counts().waits.sum() >= 3ms);
+}
+
+TEST_CASE("a request that is behind another one has the time that it had", "[pool]")
+{
+    QuickWorker p{{"a"}};
+    p.clock.advance(2ms);
+    p.check("b", 1s);
+    CHECK(p.workers.asked.back().time_left == 1s);
+    p.clock.advance(2ms);
+    p.answer();
+    CHECK(p.pool.workers().at(1).busy_until == p.clock.now() + 998ms);
 }
 
 TEST_CASE("a worker is told how much time is left, not how much there was", "[pool]")
@@ -730,7 +1074,7 @@ TEST_CASE("a request that is handed back three times is unavailable", "[pool]")
     CHECK(p.decided.empty());
     p.hand_back();
     CHECK(p.decided.at("alice").verdict == Verdict::unavailable);
-    CHECK(p.decided.at("alice").reason == "its workers are out of date again and again");
+    CHECK(p.decided.at("alice").reason == "its workers ended or were out of date again and again");
     CHECK(p.pool.waiting() == 0);
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "backends/plugin_loader.hpp"
+#include "base/task_queue.hpp"
 #include "daemon/setup.hpp"
+#include "daemon/task_times.hpp"
 #include "daemon/worker.hpp"
 #include "protocol/worker_messages.hpp"
 #include "tests/support/program.hpp"
@@ -15,6 +17,8 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <thread>
+#include <utility>
 
 namespace postern {
 
@@ -27,22 +31,25 @@ using namespace std::chrono_literals;
 int end_of_worker(const std::string& fault_password, const std::vector<std::string>& users)
 {
     auto [front, worker] = make_message_sockets();
+    TaskQueue::Ends tasks = TaskQueue::make();
     const UniqueFd plugin = open_plugin(POSTERN_PLUGIN_DIRECTORY "/" + plugin_file_name("fault"));
     WorkerSetup setup;
     setup.backend = "local";
     setup.type = "fault";
     setup.options = {{"fault_password", fault_password}};
     setup.field_bytes_max = 64;
-    send_setup(front, setup, std::array{plugin.get()});
+    send_setup(front, setup, std::array{plugin.get(), tasks.taker.fd(), tasks.page.get()});
+    TaskQueue queue{std::move(tasks.giver), tasks.page.get()};
     SecretArena secrets{64, 1};
     for (const std::string& user : users) {
         const Request request{user, Secret{secrets, "good"}, "imap", "", ""};
         std::string memory(worker_message_bytes_max(64), '\0');
-        REQUIRE(front.send(write_question(memory, 1, 5s, 0, request)));
+        REQUIRE(queue.put(write_question(memory, 1, 5s, 0, request)));
     }
     return run_child("",
-                     [&front = front, &worker = worker] {
-                         front = MessageSocket{};
+                     [&front = front, &queue, &worker = worker] {
+                         front.close();
+                         queue.close();
                          return run_worker(worker);
                      })
         .status;
@@ -58,14 +65,17 @@ public:
         for (const auto& [server, order] : orders)
             tell(server, order);
         auto [front, worker] = make_message_sockets();
+        TaskQueue::Ends tasks = TaskQueue::make();
         front_ = std::move(front);
+        tasks_ = TaskQueue{std::move(tasks.giver), tasks.page.get()};
         const timeval patience{30, 0};
         check(::setsockopt(front_.fd(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience), "setsockopt");
-        send_setup();
+        send_setup(tasks);
         child_ = check(::fork(), "fork");
         if (child_ != 0)
             return;
         front_.close();
+        tasks_.close();
         ::_exit(run_worker(worker));
     }
     WorkerAtWork(const WorkerAtWork&) = delete;
@@ -74,7 +84,9 @@ public:
     ~WorkerAtWork()
     {
         front_.close();
-        ::waitpid(child_, nullptr, 0);
+        tasks_.close();
+        if (child_ > 0)
+            ::waitpid(child_, nullptr, 0);
     }
 
     /// What a server does from now on.
@@ -93,17 +105,26 @@ public:
         return {std::istream_iterator<std::string>{stream}, {}};
     }
 
-    void ask(const std::string& user, std::uint32_t left_alone = 0, const std::string& password = "good")
+    void ask(const std::string& user, std::uint32_t left_alone = 0, const std::string& password = "good",
+             std::chrono::milliseconds time = 20s)
     {
         const Request request{user, Secret{secrets_, password}, "imap", "", ""};
-        REQUIRE(front_.send(write_question(memory_, 1, 20s, left_alone, request)));
+        REQUIRE(tasks_.put(write_question(memory_, 1, time, left_alone, request)));
     }
 
-    void probe(std::uint32_t left_alone) { REQUIRE(front_.send(write_probe(memory_, {2, 2s, left_alone}))); }
+    /// As waitpid(2) says it.
+    [[nodiscard]] int wait_for_end()
+    {
+        int status = 0;
+        REQUIRE(::waitpid(std::exchange(child_, -1), &status, 0) > 0);
+        return status;
+    }
+
+    void probe(std::uint32_t left_alone) { REQUIRE(tasks_.put(write_probe(memory_, {2, 2s, left_alone}))); }
 
     void prepare(std::uint32_t left_alone = 0)
     {
-        REQUIRE(front_.send(write_prepare(memory_, {20s, left_alone})));
+        REQUIRE(tasks_.put(write_prepare(memory_, {20s, left_alone})));
     }
 
     /// What the worker says next, which must be this.
@@ -134,7 +155,7 @@ private:
         return *message;
     }
 
-    void send_setup()
+    void send_setup(const TaskQueue::Ends& tasks)
     {
         const UniqueFd plugin = open_plugin(POSTERN_PLUGIN_DIRECTORY "/" + plugin_file_name("fault"));
         WorkerSetup setup;
@@ -143,13 +164,14 @@ private:
         setup.options = {{"fault_password", "good"},
                          {"fault_servers", "file://" + file("one") + " file://" + file("two")}};
         setup.field_bytes_max = 64;
-        postern::send_setup(front_, setup, std::array{plugin.get()});
+        postern::send_setup(front_, setup, std::array{plugin.get(), tasks.taker.fd(), tasks.page.get()});
     }
 
     TemporaryDirectory directory_;
     SecretArena secrets_{64, 1};
     std::string memory_ = std::string(worker_message_bytes_max(1024), '\0');
     MessageSocket front_;
+    TaskQueue tasks_;
     pid_t child_ = 0;
 };
 
@@ -267,6 +289,32 @@ TEST_CASE("a worker that would renew what it has prepared asks first, once", "[w
     }
 }
 
+TEST_CASE("a worker that hangs ends by itself, however many it has answered before", "[worker]")
+{
+    WorkerAtWork worker;
+    worker.settled();
+    for (int i = 0; i < 3; ++i) {
+        worker.ask("anybody", 0, "good", 10ms);
+        CHECK(worker.next<Answer>().decision.verdict == Verdict::accepted);
+    }
+    worker.ask("sleep", 0, "good", 10ms);
+    const int status = worker.wait_for_end();
+    CHECK(WIFSIGNALED(status));
+    CHECK(WTERMSIG(status) == SIGKILL);
+}
+
+TEST_CASE("a worker that nobody asks any more lives on", "[worker]")
+{
+    WorkerAtWork worker;
+    worker.settled();
+    worker.ask("anybody", 0, "good", 10ms);
+    CHECK(worker.next<Answer>().decision.verdict == Verdict::accepted);
+    std::this_thread::sleep_for(lifeline_grace + lifeline_slack +
+                                200ms); // what is looked for is that it does not end
+    worker.ask("anybody");
+    CHECK(worker.next<Answer>().decision.verdict == Verdict::accepted);
+}
+
 TEST_CASE("a worker whose options break a rule of their type says that none like it can work", "[worker]")
 {
     auto [front, worker] = make_message_sockets();
@@ -275,7 +323,8 @@ TEST_CASE("a worker whose options break a rule of their type says that none like
     setup.backend = "mail";
     setup.type = "rimap";
     setup.options = {{"rimap_tls", "none"}, {"rimap_ca_file", "/ca.pem"}};
-    send_setup(front, setup, std::array{plugin.get()});
+    const TaskQueue::Ends tasks = TaskQueue::make();
+    send_setup(front, setup, std::array{plugin.get(), tasks.taker.fd(), tasks.page.get()});
     CHECK(run_child("", [&worker = worker] { return run_worker(worker); }).status == worker_cannot_work);
     std::string memory(worker_message_bytes_max(64), '\0');
     const auto said = parse_worker_message(front.receive(memory).bytes);

@@ -33,8 +33,10 @@ public:
     MessageSocket& start()
     {
         auto [front, worker] = make_message_sockets();
-        force.on_started({started.back(), 100 + static_cast<std::uint32_t>(started.back())},
-                         std::move(front));
+        TaskQueue::Ends tasks = TaskQueue::make();
+        tasks_.emplace_back(std::move(tasks.taker), tasks.page.get());
+        force.on_started({started.back(), 100 + static_cast<std::uint32_t>(started.back())}, std::move(front),
+                         std::move(tasks.giver), tasks.page);
         ends_.push_back(std::move(worker));
         say(WorkerReady{});
         run_until(
@@ -47,6 +49,13 @@ public:
     {
         std::array<char, 2048> memory{};
         REQUIRE(ends_.back().send(write_worker_message(memory, message)));
+    }
+
+    /// The last one takes what it is to do next.
+    void take_task()
+    {
+        std::array<char, 2048> memory{};
+        REQUIRE(tasks_.back().take(memory).state == MessageSocket::Received::message);
     }
 
     /// It was asked this, and answers.
@@ -92,7 +101,8 @@ private:
     SecretArena secrets_{worker_message_bytes_max(1024), 2};
     Requests requests_;
     std::vector<PoolSetup> backends_;
-    std::deque<MessageSocket> ends_;
+    std::deque<MessageSocket> ends_; ///< of the workers
+    std::deque<TaskTaker> tasks_;    ///< the same
     std::deque<Request> asked_;
 
 public:
@@ -183,6 +193,7 @@ TEST_CASE("a worker that writes without end fills no log, and it is said how muc
             f.say(WorkerLogLine{LogLevel::error, "again"});
             f.say(WorkerReady{.must_prepare = true}); // which is answered: the line was read
             f.run_until([&f] { return f.pool().workers().at(1).state == WorkerTable::State::preparing; });
+            f.take_task();
             f.say(WorkerReady{});
             f.run_until([&f] { return f.pool().workers().at(1).state == WorkerTable::State::idle; });
         }

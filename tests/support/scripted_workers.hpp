@@ -5,6 +5,7 @@
 #include "daemon/worker_pool.hpp"
 #include "tests/support/manual_clock.hpp"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <deque>
 #include <map>
@@ -57,6 +58,19 @@ public:
         return true;
     }
 
+    /// Of what it was asked and has not answered a worker is at the first, unless it sleeps.
+    std::size_t take_back(WorkerId worker, std::size_t most) override
+    {
+        const auto is_its = [worker](const Asked& question) { return question.worker == worker; };
+        const auto sent = static_cast<std::size_t>(std::ranges::count_if(asked, is_its));
+        const std::size_t come_to = asleep.contains(worker) ? 0 : 1 + answers_on_their_way;
+        const std::size_t count = std::min(most, sent - std::min(sent, come_to));
+        std::size_t kept = 0;
+        std::erase_if(asked,
+                      [&](const Asked& question) { return is_its(question) && ++kept > sent - count; });
+        return count;
+    }
+
     bool prepare(WorkerId worker, Duration time_left, ServerSet left_alone) override
     {
         if (deaf.contains(worker))
@@ -80,7 +94,9 @@ public:
     std::deque<Asked> asked;
     std::deque<Probed> probes;
     std::deque<Probed> preparing;
-    std::set<WorkerId> deaf; ///< gone without the pool knowing yet
+    std::set<WorkerId> deaf;              ///< gone without the pool knowing yet
+    std::set<WorkerId> asleep;            ///< alive, and has not even come to its first question
+    std::size_t answers_on_their_way = 0; ///< that the pool has not heard yet
 
 private:
     WorkerId next_ = 1;

@@ -201,6 +201,8 @@ def test_no_process_holds_a_descriptor_that_it_has_no_use_for(postern, workers):
         assert descriptors.pop(3).startswith("socket:")
         assert descriptors.pop(0) == descriptors.pop(1) == "/dev/null"
         assert descriptors.pop(2) == str(postern.output_file)  # in the foreground
+        _, tasks = descriptors.popitem()
+        assert tasks.startswith("socket:")
         assert descriptors == {}
     for number, what in postern.front.descriptors.items():
         is_stream = what in ("/dev/null", str(postern.output_file))
