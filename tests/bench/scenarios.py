@@ -86,7 +86,7 @@ def ldap(stage):
     theirs, ours = ask_directory(stage, directory.port)
     return [Row(f"LDAP, search and bind, {clients} clients", LOGINS,
                 rates(stage, clients, saslauthd=theirs, postern=ours), [at_least(1.5, "saslauthd")])
-            for clients in (8, 64)]
+            for clients in (1, 8, 64)]
 
 
 @scenario("ldap-far")
