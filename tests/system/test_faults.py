@@ -324,7 +324,7 @@ def test_beyond_the_bound_on_connections_the_one_idle_for_longest_ends(sasldb, s
             connection.socket.close()
 
 
-@pytest.mark.parametrize("descriptors_max, silent_max", [(24, 9), (64, 15), (256, 181)])
+@pytest.mark.parametrize("descriptors_max, silent_max", [(32, 11), (64, 15), (256, 154)])
 def test_descriptors_that_run_out_cost_the_silent_and_nobody_else(sasldb, start_five, descriptors_max, silent_max):
     """The smallest limit leaves less than the front's own bound on sessions: accept(2) itself says EMFILE there."""
     postern = start_five(descriptors_max=descriptors_max)
