@@ -84,7 +84,7 @@ def ldap(stage):
     """Search and bind, with the directory on this host."""
     directory = stage.enter_context(Directory())
     theirs, ours = ask_directory(stage, directory.port)
-    return [Row(f"LDAP, search and bind, {clients} clients", LOGINS,
+    return [Row(f"LDAP, search and bind, {clients} client{'s' if clients > 1 else ''}", LOGINS,
                 rates(stage, clients, saslauthd=theirs, postern=ours), [at_least(1.5, "saslauthd")])
             for clients in (1, 8, 64)]
 
