@@ -2,12 +2,11 @@
 """Pools that breathe: workers come when requests wait, and go when nobody needs them."""
 
 import signal
-import threading
 from concurrent.futures import ThreadPoolExecutor
 
 from support import control
 from support.eventually import eventually
-from support.load import Expected, wrong_answers
+from support.load import Expected, Load, wrong_answers
 from support.sasldb import ALICE
 
 LOGINS = [Expected("anybody", "good", "", True), Expected("anybody", "bad", "", False)]
@@ -132,49 +131,20 @@ def test_one_backend_that_only_dies_leaves_the_other_as_it_was(sasldb, start_pos
         assert all(login.result().is_unavailable for login in crashing)
 
 
-class Load:
-    """Clients that log in without a pause. A context manager; `replies` has what came of it, for each of them."""
-
-    def __init__(self, daemon, clients=16):
-        self.replies = [[] for _ in range(clients)]
-        self._daemon = daemon
-        self._is_over = threading.Event()
-        self._pool = ThreadPoolExecutor(clients)
-
-    def __enter__(self):
-        self._clients = [self._pool.submit(self._ask, replies) for replies in self.replies]
-        self.wait_for_more()
-        return self
-
-    def __exit__(self, *_):
-        self._is_over.set()
-        self._pool.shutdown()
-        for client in self._clients:
-            client.result()
-
-    def wait_for_more(self, logins=5):
-        """Of each client."""
-        enough = [len(replies) + logins for replies in self.replies]
-        eventually(lambda: all(len(replies) >= least for replies, least in zip(self.replies, enough)), "logins go on", 60)
-
-    def all_replies(self):
-        return [reply for replies in self.replies for reply in replies]
-
-    def _ask(self, replies):
-        while not self._is_over.is_set():
-            replies.append(self._daemon.ask("anybody", "good", seconds=60))
+def load_of(daemon):
+    return Load(lambda _: daemon.ask("anybody", "good", seconds=60))
 
 
 def test_a_worker_that_is_killed_under_load_takes_one_login_with_it_at_most(start_postern):
     """Others are at its door."""
     kills = 10
     postern = start_postern("--workers-max", "1", "--deadline", "60s", backend="fault", workers=1)
-    with Load(postern) as load:
+    with load_of(postern) as load:
         for _ in range(kills):
             worker, = eventually(lambda: postern.workers("fault"), "there is one")
             worker.kill().wait_gone()
             load.wait_for_more()
-    lost = [reply for reply in load.all_replies() if not reply.is_accepted]
+    lost = [reply for reply in load.results() if not reply.is_accepted]
     assert all(reply.is_unavailable for reply in lost)
     assert len(lost) <= kills
 
@@ -182,11 +152,11 @@ def test_a_worker_that_is_killed_under_load_takes_one_login_with_it_at_most(star
 def test_nobody_waits_behind_a_login_that_hangs(start_postern):
     """Who was at the door of its worker goes to another one."""
     postern = start_postern("--workers-max", "3", "--deadline", "120s", backend="fault", workers=3)
-    with Load(postern) as load, ThreadPoolExecutor(2) as pool:
+    with load_of(postern) as load, ThreadPoolExecutor(2) as pool:
         hanging = [pool.submit(postern.ask, "stop", "good", seconds=120) for _ in range(2)]
         eventually(lambda: len(standing_still(postern)) == 2, "they hang")
         load.wait_for_more()
         assert not any(login.done() for login in hanging)
         let_go_on(postern)
         assert all(login.result().is_accepted for login in hanging)
-    assert all(reply.is_accepted for reply in load.all_replies())
+    assert all(reply.is_accepted for reply in load.results())

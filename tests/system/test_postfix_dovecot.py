@@ -7,7 +7,6 @@ import hmac
 import signal
 import stat
 import subprocess
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -19,6 +18,7 @@ from support.daemon import postern_conf
 from support.dovecot_auth import Client, plain
 from support.eventually import eventually
 from support.host_accounts import DEBIANS_STACK, HostAccounts
+from support.load import Load
 from support.postfix import (AUTH_SOCKET, CYRUS, FRESH, SMTP, SUBMISSION, TLS_AUTH_SOCKET, TLS_OFFERED, DovecotPostfix,
                              Prober, SmtpSession, greeting)
 from support.sasldb import ALICE, BOB, BY_SASLDB, passwd
@@ -471,63 +471,33 @@ RELOADS = 10
 EXPECTED = [(ALICE.password, 235), ("looking-glass", 535), (BOB.password, 535)]
 
 
-class Load:
-    """Logins of ALICE in numbers, by PLAIN and LOGIN, each in a session of its own. A context manager; `codes` has what
-    came of them, by what should have."""
-
-    def __init__(self, at_a_time=16):
-        self.at_a_time = at_a_time
-        self.codes = []
-        self.is_over = threading.Event()
-        self._pool = ThreadPoolExecutor(at_a_time)
-
-    def __enter__(self):
-        self._clients = [self._pool.submit(self._ask, number) for number in range(self.at_a_time)]
-        self.wait_for_more()
-        return self
-
-    def __exit__(self, *_):
-        self.is_over.set()
-        self._pool.shutdown()
-        for client in self._clients:
-            client.result()
-
-    def wait_for_more(self, logins=100):
-        enough = len(self.codes) + logins
-        eventually(lambda: len(self.codes) >= enough, "logins go on", 120)
-
-    def wrong(self):
-        return [codes for codes in self.codes if codes[0] != codes[1]]
-
-    def _ask(self, number):
-        while not self.is_over.is_set():
-            password, expected = EXPECTED[number % len(EXPECTED)]
-            with SmtpSession() as session:
-                if number % 2:
-                    self.codes.append((expected, session.plain(ALICE.user, password)))
-                else:
-                    self.codes.append((expected, self._login(session, password)))
-            number += 1
-
-    @staticmethod
-    def _login(session, password):
+def log_in_once(number):
+    """By PLAIN or LOGIN, in a session of its own. What should come of it, and what came."""
+    password, expected = EXPECTED[number % len(EXPECTED)]
+    with SmtpSession() as session:
+        if number % 2:
+            return expected, session.plain(ALICE.user, password)
         code, _ = session.docmd("AUTH", "LOGIN")
-        return session.log_in_at_prompt(ALICE.user, password) if code == 334 else code
+        return expected, session.log_in_at_prompt(ALICE.user, password) if code == 334 else code
+
+
+def wrong(codes):
+    return [(expected, code) for expected, code in codes if code != expected]
 
 
 def test_reloads_under_load_cost_no_login(behind_postfix, postfix):
-    with Prober(FRESH), Load() as load:
+    with Prober(FRESH), Load(log_in_once) as load:
         for _ in range(RELOADS):
             assert control.reload(behind_postfix.directory) == ""
             load.wait_for_more()
-    assert load.wrong() == []
+    assert wrong(load.results()) == []
 
 
 def test_fronts_that_are_killed_under_load_cost_at_most_a_login_for_each_connection(behind_postfix, postfix):
     """Each has one smtpd behind it, and that one request at most. A client whose login is lost may lose the next one,
     too: a process that dies closes its connections one after another."""
     connections = 0
-    with Load() as load:
+    with Load(log_in_once) as load:
         for _ in range(3):
             front = behind_postfix.front.kill(signal.SIGSTOP)
             eventually(lambda: front.state == "T", "it stands still", 10)
@@ -535,9 +505,9 @@ def test_fronts_that_are_killed_under_load_cost_at_most_a_login_for_each_connect
             front.kill().wait_gone()
             eventually(lambda: behind_postfix.front != front, "there is another front")
             load.wait_for_more()
-    wrong = load.wrong()
-    assert [codes for codes in wrong if codes[1] != 454] == []
-    assert len(wrong) <= connections
+    lost = wrong(load.results())
+    assert [codes for codes in lost if codes[1] != 454] == []
+    assert len(lost) <= connections
 
 
 # ---- nobody is there
